@@ -1,0 +1,35 @@
+# fst_program(NAME FILE LIBRARIES...): nothing where the file is not there.
+function(fst_program name file)
+    if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${file})
+        return()
+    endif()
+    add_executable(${name} ${CMAKE_SOURCE_DIR}/${file})
+    fst_compile(${name})
+    target_link_libraries(${name} PRIVATE ${ARGN})
+endfunction()
+
+# One arena per thread and steady sizes; sanitizers bring their own allocator. In one word, because
+# the linker would drop a library that only replaces what libc has.
+set(FST_ALLOCATOR)
+if(FST_KIND STREQUAL release)
+    set(FST_ALLOCATOR -Wl,--push-state,--no-as-needed,-ljemalloc,--pop-state)
+endif()
+
+if(NOT FST_KIND STREQUAL fuzz)
+    fst_program(fsd src/server/main.c fst_server ${FST_ALLOCATOR})
+    fst_program(fsctl tools/fsctl/main.c fst_fsctl)
+    fst_program(fsbench bench/fsbench/main.c fst_bench ${FST_ALLOCATOR})
+    fst_program(fsecho bench/echo.c fst_base PkgConfig::URING)
+    file(GLOB micros CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/micro_*.c)
+    foreach(micro IN LISTS micros)
+        cmake_path(GET micro STEM name)
+        fst_program(${name} bench/${name}.c fst_server ${FST_ALLOCATOR})
+    endforeach()
+    file(GLOB examples CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/examples/client/*.c)
+    foreach(example IN LISTS examples)
+        cmake_path(GET example STEM name)
+        fst_program(${name} docs/examples/client/${name}.c fst_client)
+        set_target_properties(${name} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples)
+    endforeach()
+endif()
