@@ -1,0 +1,93 @@
+/*
+ * log_reader: reads back what log wrote, and decides what is a torn tail and what is damage.
+ *
+ * The reader walks the files of one folder by (epoch, shard, sequence) and hands every valid record
+ * to a visitor. A group that fails its checks is a torn tail only if it can be the one write that
+ * was in flight at the end:
+ *
+ *     - its number is above every number known to be durable,
+ *     - nothing that is whole follows it, in its file or a later one of its log, in place or moved,
+ *     - no byte is set beyond the room that one group can take, nor in later files.
+ *
+ * A torn tail is reported and skipped; anything else is damage and ends the reading with
+ * FST_CORRUPT and a text that names file, offset, group and the last good record. A file without a
+ * good first block is one whose making was cut short: allowed as the last of its log, and only with
+ * nothing in it.
+ *
+ * Invariants:
+ *   R1  Records of a log are visited in the order of appending, each once, or the reading fails.
+ *   R2  Groups of a log are numbered without gaps, and each names the checksum of the one before
+ *   it.
+ *   R3  Records of a group are visited only after the whole group was found sound.
+ *   R4  When log_read answers FST_OK, what was visited is durable: the last group of a log may have
+ *       been in flight when its process ended, and be seen before it is on disk, so the file is
+ *       synced.
+ *
+ * Threads: one caller. Memory: one window of a file, at least a group; records are borrowed during
+ *          the visit.
+ */
+#ifndef STORAGE_LOG_LOG_READER_H
+#define STORAGE_LOG_LOG_READER_H
+
+#include "storage/log/log.h"
+
+enum { LOG_TORN_MAX = 64 };
+
+/* A place in one log: all groups up to and including `group` are behind it. */
+struct log_position {
+    uint32_t epoch;
+    uint32_t shard;
+    uint64_t group;
+};
+
+struct log_reader_options {
+    uint8_t store_id[STORE_ID_BYTES];
+    /* Groups known to be in checkpoints: those at or before the position of their (epoch, shard)
+     * are not visited, and files that hold only such groups are not read. They may have been
+     * removed, oldest first. Logs without a position are read whole. */
+    const struct log_position *done;
+    uint32_t done_count;
+    /* Groups known to be durable (acknowledged): damage up to here is never a torn tail. What is
+     * done is durable too. */
+    const struct log_position *durable;
+    uint32_t durable_count;
+};
+
+struct log_torn_tail {
+    char file[IO_NAME_BYTES];
+    uint64_t offset;
+    uint64_t group;
+};
+
+struct log_reader_result {
+    uint64_t files, groups, records, bytes; /* visited */
+    uint32_t epoch_max;                     /* the largest epoch any file has; 0: no files */
+    uint32_t torn_count;
+    struct log_torn_tail torn[LOG_TORN_MAX]; /* the first of them */
+};
+
+/* Where a visited record stands. */
+struct log_place {
+    struct log_position position; /* of its group */
+    const char *file;
+    uint64_t offset; /* of its group in the file */
+};
+
+/* Functions may be NULL. Anything but FST_OK ends the reading with that status. */
+struct log_visitor {
+    void *context;
+    /* `header` has flags 0. */
+    enum fst_status (*record)(void *context, const struct log_record_header *header,
+                              const uint8_t *body, const struct log_place *place);
+    /* After the records of a log: its last valid group, or what is done if there is none. */
+    enum fst_status (*end)(void *context, const struct log_position *last);
+};
+
+/* Reads everything that is not done. The visitor's own failures keep the text it set in `error`. */
+FST_MUST_USE enum fst_status log_read(struct io *io, const char *dir,
+                                      const struct log_reader_options *options,
+                                      const struct log_visitor *visitor,
+                                      struct log_reader_result *result_out,
+                                      struct fst_error *error);
+
+#endif
