@@ -1,0 +1,221 @@
+/*
+ * partition: the online rows of a fixed share of all entity keys, in one mapped file without
+ * pointers.
+ *
+ * A partition finds a row through its index (index.h), keeps rows and values without a fixed size
+ * in places of slabs (slab.h), and remembers the newest write of every client (client_table.h) and
+ * which rows were removed (removal.h). Everything is addressed by offset, so the next process maps
+ * the file again and serves at once (table.h has the file, stored_row.h the row).
+ *
+ * Writing is a function of log records: partition_apply() is the same for live writes and for
+ * recovery, and applying a record again changes nothing, because the order of a key's rows decides
+ * alone.
+ *
+ * The memory limit is judged at admission. What was admitted always finds room, if need be beyond
+ * the limit, by no more than what is on its way to disk.
+ *
+ * Invariants, restated in partition_check():
+ *   P1  Every slot of the index leads to a live row whose key hashes to that segment and home
+ *       bucket.
+ *   P2  A row is within its home bucket's probe limit.
+ *   P3  Live, waiting and free places are disjoint and together fill the slabs; row and byte counts
+ *       are what a walk counts.
+ *   P4  A row's (event_us, created_us, lsn) never decreases.
+ *
+ * Threads: one writer (the owner); any number of readers with a seat in `epoch`; one visitor, with
+ *          a seat too. Readers copy without locks and validate the row's sequence; a miss is
+ *          believed only if no slots moved meanwhile. Freed places are reused only after every seat
+ *          has passed a quiet point.
+ * Memory:  the mapping is the partition's; readers get copies, and values borrowed until their next
+ *          quiet point.
+ */
+#ifndef STORAGE_ONLINE_PARTITION_H
+#define STORAGE_ONLINE_PARTITION_H
+
+#include "base/epoch.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "model/definition.h"
+#include "storage/log/log.h"
+
+/* Memory shared by all partitions of a store. */
+struct partition_budget {
+    uint64_t limit_bytes;
+    _Atomic uint64_t used_bytes; /* whole extents, and what was admitted and is not applied yet */
+};
+
+struct partition_options {
+    struct io *io;
+    struct epoch *epoch;
+    struct partition_budget *budget;
+    struct hash_secret secret;
+    uint8_t store_id[STORE_ID_BYTES];
+    uint8_t boot_id[16]; /* changes when the file cannot be what the last process left */
+    uint32_t partition;
+    uint64_t reserve_bytes; /* address space for rows, at most 128 GiB; pages come when touched */
+    const char *path;
+};
+
+struct partition;
+
+enum partition_origin {
+    PARTITION_NEW,        /* made empty: there was no file */
+    PARTITION_MAPPED,     /* mapped again and trusted */
+    PARTITION_DISTRUSTED, /* there was a file that cannot be trusted; made empty */
+};
+
+/* Maps or makes the table. A file is trusted if its header fits (store, boot, secret, format) and
+ * its writer did not stop in the middle of a change. */
+FST_MUST_USE enum fst_status partition_open(struct partition **partition_out,
+                                            const struct partition_options *options,
+                                            enum partition_origin *origin_out,
+                                            struct fst_error *error);
+/* Unmaps; the file stays and can be trusted. NULL is allowed. */
+void partition_close(struct partition *partition);
+/* From now on the file is trusted only by those who know this id. */
+void partition_put_boot_id(struct partition *partition, const uint8_t boot_id[16]);
+/* Throws everything away and starts empty. No reader may be inside. */
+FST_MUST_USE enum fst_status partition_clear(struct partition *partition);
+
+/* The greatest LSN applied from durable records; every record up to it is reflected. Any thread. */
+uint64_t partition_applied_lsn(const struct partition *partition);
+/* The greatest LSN applied before it was durable (views visible from memory); 0 if none. */
+uint64_t partition_memory_lsn(const struct partition *partition);
+
+/* ---- writing: the owner ---- */
+
+enum partition_admission { PARTITION_ADMIT, PARTITION_REPEATED, PARTITION_FULL };
+
+/* Before logging a rows record (`body`: struct log_rows_header, images, heap; trusted): whether its
+ * rows fit, and whether this client's sequence was admitted before. When it answers PARTITION_ADMIT
+ * it remembers the sequence, and room for the rows until the record is applied or released. At the
+ * limit, rows that replace one of the same size still fit. Client 0 is nobody: no sequence is
+ * kept. */
+enum partition_admission partition_admit(struct partition *partition, const struct view *view,
+                                         const uint8_t *body);
+
+/* Takes an admission back, for a record that was not logged after all; of several the newest
+ * first. */
+void partition_release(struct partition *partition, const struct view *view, const uint8_t *body);
+
+/* Applies the rows of a rows record. Live bodies are trusted; those from a disk passed
+ * log_rows_check(). statuses_out (may be NULL) gets FST_OK or FST_STALE per row. `is_durable` is
+ * false for rows shown before their group is on disk. A record with the flag LOG_RECORD_APPLIED has
+ * its rows in place: only applied LSN and client sequence advance. FST_FULL only without admission,
+ * or when the reserve is used up; FST_CORRUPT if a stored row has a revision that the view has
+ * not. */
+FST_MUST_USE enum fst_status partition_apply(struct partition *partition, const struct view *view,
+                                             const struct log_record_header *header,
+                                             const uint8_t *body, bool is_durable,
+                                             uint8_t *statuses_out);
+
+/* Removes a row. FST_NOT_FOUND if there is none; FST_BUSY while too many freed places wait for
+ * readers. */
+FST_MUST_USE enum fst_status partition_remove(struct partition *partition, const struct view *view,
+                                              struct bytes key);
+
+/* Sets a row as a checkpoint kept it; an older one than the row that is there changes nothing. */
+FST_MUST_USE enum fst_status partition_restore_row(struct partition *partition,
+                                                   const struct view *view, uint16_t revision,
+                                                   uint64_t lsn, const uint8_t *image,
+                                                   const uint8_t *heap);
+FST_MUST_USE enum fst_status partition_restore_client(struct partition *partition,
+                                                      uint64_t client_id, uint64_t sequence);
+/* Never goes back. */
+void partition_restore_lsn(struct partition *partition, uint64_t applied_lsn);
+
+/* Makes freed places that all readers have left usable again. Bounded work; call it once a tick. */
+void partition_reclaim(struct partition *partition);
+
+/* ---- reading: any thread with a seat ---- */
+
+enum { PARTITION_READ_WINDOW = 32 };
+
+/* One wanted row. The caller fills the first part; hash comes from partition_hash(). */
+struct partition_read {
+    const struct partition *partition;
+    struct bytes key; /* canonical */
+    uint64_t hash;
+    uint32_t view_id;
+    uint32_t key_bytes_fixed; /* as in the view's layouts */
+    uint8_t *copy;            /* caller's room for a stable copy of the body, any alignment */
+    uint32_t body_bytes_max;  /* its size, a multiple of 8; a longer body is cut */
+    /* answers */
+    uint32_t
+        body_bytes; /* copied; cells of values without a fixed size are places: partition_value() */
+    bool is_found;
+    uint16_t revision;
+    uint64_t lsn;
+    int64_t event_us;
+    int64_t created_us;
+};
+
+uint64_t partition_hash(const struct hash_secret *secret, uint32_t entity_id, struct bytes key);
+
+/* Looks up a batch in stages with prefetch: bucket lines, row lines, validated copies. All reads
+ * are answered. They may be on different partitions. */
+void partition_read_many(struct partition_read *reads, uint32_t reads_count);
+
+/* Bytes behind a cell of a copied body that is not null. Borrowed until the reader's next quiet
+ * point. */
+struct bytes partition_value(const struct partition *partition, uint64_t cell);
+
+/* ---- looking: checkpoint, tools ---- */
+
+struct partition_stats {
+    uint64_t rows_count;
+    uint64_t index_bytes, row_bytes, value_bytes; /* slabs in use, whole extents */
+    uint64_t live_row_bytes, live_value_bytes;
+    uint64_t free_bytes;    /* places that can be used at once */
+    uint64_t waiting_bytes; /* freed, readers may still look */
+    uint64_t mapped_bytes;  /* taken from the budget */
+    uint64_t splits;
+};
+/* Any thread: numbers a little old beside a writer. */
+void partition_stats(const struct partition *partition, struct partition_stats *stats_out);
+
+/* A stable copy of one row, as model/row.h has it: references point into `heap`. */
+struct partition_row {
+    uint32_t view_id;
+    uint16_t revision;
+    uint64_t lsn;
+    struct bytes key;
+    const uint8_t *image;
+    size_t image_bytes;
+    const uint8_t *heap;
+    size_t heap_bytes;
+};
+
+/* Called in this order: removed keys, rows, clients. Anything but FST_OK ends the visit with that
+ * status. */
+struct partition_visitor {
+    void *context;
+    enum fst_status (*row)(void *context, const struct partition_row *row);
+    enum fst_status (*removed)(void *context, uint32_t view_id, struct bytes key);
+    enum fst_status (*client)(void *context, uint64_t client_id, uint64_t sequence);
+};
+
+/* Visits what changed since the last visit that was kept (or everything), beside the writer:
+ * everything up to the applied LSN read before the call is among it. Rows of views or revisions
+ * that the catalog does not know stay marked for the next visit. End it with partition_visit_end(),
+ * also when it failed. */
+FST_MUST_USE enum fst_status partition_visit(struct partition *partition, bool is_whole,
+                                             const struct catalog *catalog,
+                                             const struct partition_visitor *visitor);
+/* `is_kept`: what was visited is stored durably. Otherwise the next visit must be whole. */
+void partition_visit_end(struct partition *partition, bool is_kept);
+/* Whether changes are not told apart any more (an earlier visit was not kept, or too many
+ * removals): drop what is stored of this partition and visit all. */
+bool partition_needs_whole_visit(const struct partition *partition);
+
+/* Walks everything: FST_CORRUPT if P1, P2 or P3 fails. No writer may run beside it. */
+FST_MUST_USE enum fst_status partition_check(const struct partition *partition,
+                                             const struct catalog *catalog,
+                                             struct fst_error *error);
+
+/* FST_CORRUPT unless the body is a whole rows record for this view: sizes, revision, every image by
+ * row_check. */
+FST_MUST_USE enum fst_status log_rows_check(const struct view *view, const uint8_t *body,
+                                            size_t body_bytes);
+
+#endif

@@ -1,0 +1,258 @@
+#include "base/assert.h"
+#include "storage/online/partition_parts.h"
+#include "storage/online/removal.h"
+
+/* A row that is there, or is being made: its image holds places. */
+struct placed {
+    const struct row_layout *layout;
+    uint8_t *image;
+};
+
+static uint64_t *row_at(const struct partition *partition, uint64_t place) {
+    return table_at(&partition->table, place);
+}
+
+uint64_t partition_find_row(const struct partition *partition, const struct view *view,
+                            struct bytes key, struct index_probe *probe) {
+    const struct stored_row_read wanted = {
+        .base = partition->table.base,
+        .view_id = view->id,
+        .key_bytes_fixed = view_current(view)->layout.key_bytes,
+        .key = key,
+    };
+    uint64_t hash = partition_hash(&partition->options.secret, view->entity->id, key);
+    index_begin(&partition->index, probe, hash, view->id);
+    for (;;) {
+        uint64_t place = index_next(&partition->index, probe);
+        if (place == 0 || stored_row_is(row_at(partition, place), &wanted)) return place;
+    }
+}
+
+/* ---- cells of values without a fixed size ---- */
+
+/* The cell of a column, NULL if it has a fixed size, is null, or is not there at all. */
+static uint8_t *cell_find(const struct placed *row, uint32_t column) {
+    if (!row->image || column >= row->layout->body.columns_count) return NULL;
+    const struct row_column *place = &row->layout->body.columns[column];
+    uint8_t *body = row->image + row->layout->body_offset;
+    if (type_fixed_bytes(place->type) != 0 || row_is_null(body, column)) return NULL;
+    return body + place->offset;
+}
+
+static uint64_t cell_or_none(const uint8_t *cell) {
+    return cell ? load_u64(cell) : 0;
+}
+
+static void value_free(struct partition *partition, uint64_t cell) {
+    if (stored_cell_place(cell) == 0) return;
+    uint32_t bytes = slab_place_bytes(SLAB_VALUES, stored_cell_bytes(cell));
+    table_add(&partition->table.header->live_value_bytes, -(int64_t)bytes);
+    slabs_put(&partition->slabs, stored_cell_place(cell));
+}
+
+/* Turns a reference into a cell: the old one where the value is the same, else a new place. */
+static enum fst_status value_put(struct partition *partition, uint8_t *cell, const uint8_t *heap,
+                                 uint64_t old_cell) {
+    struct row_reference reference;
+    memcpy(&reference, cell, sizeof reference);
+    const uint8_t *value = heap + reference.offset;
+    store_u64(cell, 0);
+    if (reference.bytes == 0) return FST_OK;
+    FST_ASSERT(reference.bytes <= STORED_ROW_VALUE_BYTES_MAX);
+    if (stored_cell_bytes(old_cell) == reference.bytes) {
+        const void *old = row_at(partition, stored_cell_place(old_cell));
+        if (memcmp(old, value, reference.bytes) == 0) {
+            store_u64(cell, old_cell);
+            return FST_OK;
+        }
+    }
+    uint64_t place = slabs_get(&partition->slabs, SLAB_VALUES, reference.bytes);
+    if (!place) return FST_FULL;
+    memcpy(row_at(partition, place), value, reference.bytes);
+    store_u64(cell, stored_cell(place, reference.bytes));
+    int64_t bytes = slab_place_bytes(SLAB_VALUES, reference.bytes);
+    table_add(&partition->table.header->live_value_bytes, bytes);
+    return FST_OK;
+}
+
+static bool has_cells(const struct row_layout *layout) {
+    return layout->key_bytes == 0 || layout->body.references_count > 0;
+}
+
+/* Frees the values of `row` that `kept` does not have. */
+static void values_free(struct partition *partition, const struct placed *row,
+                        const struct placed *kept) {
+    if (!row->image || !has_cells(row->layout)) return;
+    if (row->layout->key_bytes == 0) {
+        uint64_t key = load_u64(row->image + ROW_KEY_OFFSET);
+        bool is_kept = kept->image && load_u64(kept->image + ROW_KEY_OFFSET) == key;
+        if (!is_kept) value_free(partition, key);
+    }
+    if (row->layout->body.references_count == 0) return;
+    for (uint32_t c = 0; c < row->layout->body.columns_count; c++) {
+        uint64_t cell = cell_or_none(cell_find(row, c));
+        if (cell && cell != cell_or_none(cell_find(kept, c))) value_free(partition, cell);
+    }
+}
+
+/* Puts all values of `row` out of line. On FST_FULL nothing is left of them. */
+static enum fst_status values_put(struct partition *partition, const struct placed *row,
+                                  const uint8_t *heap, const struct placed *old) {
+    enum fst_status status = FST_OK;
+    if (row->layout->key_bytes == 0) {
+        uint64_t old_key = old->image ? load_u64(old->image + ROW_KEY_OFFSET) : 0;
+        status = value_put(partition, row->image + ROW_KEY_OFFSET, heap, old_key);
+    }
+    uint32_t columns_count =
+        row->layout->body.references_count > 0 ? row->layout->body.columns_count : 0;
+    for (uint32_t c = 0; c < columns_count; c++) {
+        uint8_t *cell = cell_find(row, c);
+        if (!cell) continue;
+        if (status == FST_OK)
+            status = value_put(partition, cell, heap, cell_or_none(cell_find(old, c)));
+        else
+            store_u64(cell, 0);
+    }
+    if (status != FST_OK) values_free(partition, row, old);
+    return status;
+}
+
+/* ---- rows ---- */
+
+static int order_of(int64_t a, int64_t b) {
+    return (a > b) - (a < b);
+}
+
+/* Row order: by event time, then created time, then LSN. */
+static int row_order(const struct partition_put *put, const uint64_t *row) {
+    int order = order_of(load_i64(put->image), (int64_t)row[STORED_ROW_EVENT]);
+    if (order == 0) order = order_of(load_i64(put->image + 8), (int64_t)row[STORED_ROW_CREATED]);
+    if (order == 0) order = order_of((int64_t)put->lsn, (int64_t)stored_lsn(row[STORED_ROW_LSN]));
+    return order;
+}
+
+static void row_mark(const struct partition *partition, uint64_t place) {
+    struct extent *span = slabs_span_of(&partition->slabs, place);
+    __atomic_store_n(&span->mark, 1, __ATOMIC_RELEASE);
+}
+
+static int64_t row_place_bytes(const struct row_layout *layout) {
+    return slab_place_bytes(SLAB_ROWS, row_stored_bytes(layout));
+}
+
+static void row_write(struct partition *partition, const struct partition_put *put, uint64_t place,
+                      const struct placed *row) {
+    struct stored_row_version version = {
+        .view_id = put->view->id, .revision = put->revision, .lsn = put->lsn};
+    stored_row_write(row_at(partition, place), &version, row->image, row->layout->image_bytes,
+                     row_key_area_bytes(row->layout));
+    row_mark(partition, place);
+}
+
+/* Takes a row away that no slot leads to any more. Its values are the caller's. */
+static void row_free(struct partition *partition, uint64_t place, const struct row_layout *layout) {
+    stored_row_kill(row_at(partition, place));
+    slabs_put(&partition->slabs, place);
+    table_add(&partition->table.header->live_row_bytes, -row_place_bytes(layout));
+}
+
+/* Writes a row into a place of its own and lets the index lead to it. */
+static enum fst_status row_create(struct partition *partition, const struct partition_put *put,
+                                  const struct placed *row, const struct index_probe *replaced) {
+    uint64_t place = slabs_get(&partition->slabs, SLAB_ROWS, row_stored_bytes(row->layout));
+    if (!place) return FST_FULL;
+    table_add(&partition->table.header->live_row_bytes, row_place_bytes(row->layout));
+    row_write(partition, put, place, row);
+    if (replaced) {
+        index_replace(&partition->index, replaced, place);
+        return FST_OK;
+    }
+    struct bytes key = row_key(row->layout, put->image, put->heap);
+    uint64_t hash = partition_hash(&partition->options.secret, put->view->entity->id, key);
+    enum fst_status status = index_put(&partition->index, hash, put->view->id, place);
+    if (status != FST_OK) {
+        row_free(partition, place, row->layout);
+        return status;
+    }
+    table_add(&partition->table.header->rows_count, 1);
+    return FST_OK;
+}
+
+/* Readers see either row: the new one is complete before the slot leads to it, and the old one dies
+ * after. */
+static enum fst_status row_replace(struct partition *partition, const struct partition_put *put,
+                                   const struct placed *row, const struct placed *old,
+                                   const struct index_probe *probe) {
+    uint64_t place =
+        (uint64_t)(old->image - STORED_ROW_HEADER_BYTES - partition->table.base) / TABLE_UNIT_BYTES;
+    if (row->layout->image_bytes == old->layout->image_bytes) {
+        row_write(partition, put, place, row);
+        return FST_OK;
+    }
+    FST_TRY(row_create(partition, put, row, probe));
+    row_free(partition, place, old->layout);
+    return FST_OK;
+}
+
+/* Makes sure that a row's old places can wait for readers. */
+static bool row_can_wait(struct partition *partition, const struct row_layout *layout) {
+    uint64_t places = layout->body.references_count + 4u;
+    if (slabs_can_wait(&partition->slabs, 2 * places)) return true;
+    slabs_reclaim(&partition->slabs, UINT32_MAX);
+    return slabs_can_wait(&partition->slabs, 2 * places);
+}
+
+static enum fst_status placed_find(const struct partition *partition, const struct view *view,
+                                   uint64_t place, struct placed *placed_out) {
+    uint64_t *row = row_at(partition, place);
+    uint16_t revision = stored_revision(row[STORED_ROW_STATE]);
+    if (revision >= view->revisions_count) return FST_CORRUPT;
+    *placed_out = (struct placed){.layout = partition_layout(view, revision),
+                                  .image = (uint8_t *)row + STORED_ROW_HEADER_BYTES};
+    return FST_OK;
+}
+
+enum fst_status partition_put_row(struct partition *partition, const struct partition_put *put) {
+    struct placed row = {.layout = partition_layout(put->view, put->revision),
+                         .image = partition->scratch};
+    struct placed old = {0};
+    struct index_probe probe;
+    struct bytes key = row_key(row.layout, put->image, put->heap);
+    uint64_t place = partition_find_row(partition, put->view, key, &probe);
+    if (place) {
+        int order = row_order(put, row_at(partition, place));
+        if (order <= 0) return order < 0 ? FST_STALE : FST_OK; /* P4 */
+        FST_TRY(placed_find(partition, put->view, place, &old));
+    }
+    if (!row_can_wait(partition, row.layout)) return FST_FULL;
+    memcpy(row.image, put->image, row.layout->image_bytes);
+    if (has_cells(row.layout)) FST_TRY(values_put(partition, &row, put->heap, &old));
+    /* An update in place overwrites the old cells, so they are kept aside until the new ones are
+     * shown. */
+    uint8_t *before = partition->scratch + ROW_IMAGE_BYTES_MAX;
+    if (place && has_cells(old.layout)) memcpy(before, old.image, old.layout->image_bytes);
+    enum fst_status status = place ? row_replace(partition, put, &row, &old, &probe)
+                                   : row_create(partition, put, &row, NULL);
+    if (old.image) old.image = before;
+    if (status == FST_OK)
+        values_free(partition, &old, &row);
+    else
+        values_free(partition, &row, &old);
+    return status;
+}
+
+enum fst_status partition_remove_row(struct partition *partition, const struct view *view,
+                                     struct bytes key) {
+    struct index_probe probe;
+    struct placed row = {0};
+    uint64_t place = partition_find_row(partition, view, key, &probe);
+    if (!place) return FST_NOT_FOUND;
+    FST_TRY(placed_find(partition, view, place, &row));
+    if (!row_can_wait(partition, row.layout)) return FST_BUSY;
+    removal_put(&partition->table, view->id, key);
+    index_remove(&partition->index, &probe);
+    values_free(partition, &row, &(struct placed){0});
+    row_free(partition, place, row.layout);
+    table_add(&partition->table.header->rows_count, -1);
+    return FST_OK;
+}

@@ -1,0 +1,294 @@
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "storage/online/partition_parts.h"
+
+enum {
+    INDEX_ROW_BYTES = 21,  /* at the most, while segments are uniformly full */
+    APPLY_WINDOW = 16,     /* rows whose lines are fetched ahead */
+    RECLAIM_PLACES = 4096, /* a call */
+    SPARE_EXTENTS = 320,   /* every size of value may open a span of its own */
+};
+
+/* What a record may take at the worst. A pure function of view and body, so that it is given back
+ * exactly. */
+struct claim {
+    uint64_t bytes;
+    uint64_t places;
+};
+
+static struct log_rows_header rows_header(const uint8_t *body) {
+    struct log_rows_header header;
+    memcpy(&header, body, sizeof header);
+    return header;
+}
+
+static struct claim claim_of(const struct view *view, const struct log_rows_header *rows) {
+    const struct row_layout *layout = partition_layout(view, rows->revision);
+    uint64_t values = layout->body.references_count + (layout->key_bytes == 0);
+    uint64_t row_bytes = slab_place_bytes(SLAB_ROWS, row_stored_bytes(layout)) + INDEX_ROW_BYTES;
+    return (struct claim){
+        .bytes = rows->rows_count * (row_bytes + values * TABLE_UNIT_BYTES) + rows->heap_bytes +
+                 rows->heap_bytes / 8,
+        .places = rows->rows_count * (values + 1),
+    };
+}
+
+/* ---- admission at the limit ---- */
+
+/* Places needed, by size in units. */
+struct need {
+    uint32_t rows;
+    uint32_t values_max; /* largest size */
+    uint32_t values[SLAB_CLASSES];
+};
+
+static void need_put_value(struct need *need, const uint8_t *cell) {
+    struct row_reference reference;
+    memcpy(&reference, cell, sizeof reference);
+    if (reference.bytes == 0) return;
+    uint32_t units = slab_place_bytes(SLAB_VALUES, reference.bytes) / TABLE_UNIT_BYTES;
+    need->values[units] += 1;
+    if (units > need->values_max) need->values_max = units;
+}
+
+static void need_put_row(struct partition *partition, const struct view *view,
+                         const struct row_layout *layout, const uint8_t *image, const uint8_t *heap,
+                         struct need *need) {
+    struct index_probe probe;
+    uint64_t place = partition_find_row(partition, view, row_key(layout, image, heap), &probe);
+    const uint64_t *row = table_at(&partition->table, place);
+    bool is_new = place == 0;
+    bool fits = !is_new && stored_words(row[STORED_ROW_LSN]) == row_stored_bytes(layout) / 8;
+    if (!fits) need->rows += 1;
+    if (is_new && layout->key_bytes == 0) need_put_value(need, image + ROW_KEY_OFFSET);
+    if (layout->body.references_count == 0) return;
+    const uint8_t *body = image + layout->body_offset;
+    for (uint32_t c = 0; c < layout->body.columns_count; c++) {
+        const struct row_column *column = &layout->body.columns[c];
+        if (type_fixed_bytes(column->type) != 0 || row_is_null(body, c)) continue;
+        need_put_value(need, body + column->offset);
+    }
+}
+
+/* Whether `places` of a size are free beyond what is in flight; spans that are missing come from
+ * `pool`. */
+static bool places_fit(const struct partition *partition, enum slab_kind kind, uint32_t bytes,
+                       uint64_t places, uint64_t *pool_extents) {
+    if (places == 0) return true;
+    uint64_t wanted = places + partition->flying_places;
+    uint64_t free = slabs_free_places(&partition->slabs, kind, bytes);
+    if (free >= wanted) return true;
+    uint32_t place_bytes = slab_place_bytes(kind, bytes);
+    uint32_t span = slab_span_extents(place_bytes);
+    uint32_t span_places = slab_span_places(place_bytes);
+    uint64_t extents = (wanted - free + span_places - 1) / span_places * span;
+    if (span != 1 || extents > *pool_extents) return false;
+    *pool_extents -= extents;
+    return true;
+}
+
+/* Whether the rows fit into free places: the limit is reached, or nearly. */
+static bool rows_fit(struct partition *partition, const struct view *view,
+                     const struct log_rows_header *rows, const uint8_t *body) {
+    const struct row_layout *layout = partition_layout(view, rows->revision);
+    const uint8_t *images = body + sizeof *rows;
+    const uint8_t *heap = images + (size_t)rows->rows_count * layout->image_bytes;
+    struct need need = {0};
+    for (uint32_t i = 0; i < rows->rows_count; i++) {
+        const uint8_t *image = images + (size_t)i * layout->image_bytes;
+        need_put_row(partition, view, layout, image, heap, &need);
+    }
+    uint64_t pool_extents = slabs_pool_extents(&partition->slabs);
+    bool fits =
+        places_fit(partition, SLAB_ROWS, row_stored_bytes(layout), need.rows, &pool_extents);
+    for (uint32_t units = 1; fits && units <= need.values_max; units++) {
+        fits = places_fit(partition, SLAB_VALUES, units * TABLE_UNIT_BYTES, need.values[units],
+                          &pool_extents);
+    }
+    return fits;
+}
+
+/* ---- admission ---- */
+
+static void claim_give_back(struct partition *partition, struct claim claim) {
+    if (claim.bytes > partition->flying_bytes) claim.bytes = partition->flying_bytes;
+    if (claim.places > partition->flying_places) claim.places = partition->flying_places;
+    partition->flying_bytes -= claim.bytes;
+    partition->flying_places -= claim.places;
+    atomic_fetch_sub(&partition->options.budget->used_bytes, claim.bytes);
+}
+
+static bool claim_fits(const struct partition *partition, struct claim claim) {
+    struct partition_budget *budget = partition->options.budget;
+    uint64_t extents = (partition->flying_bytes + claim.bytes) / TABLE_EXTENT_BYTES;
+    if (!slabs_has_extents(&partition->slabs, extents + extents / 8 + SPARE_EXTENTS)) return false;
+    return atomic_load(&budget->used_bytes) + claim.bytes <= budget->limit_bytes;
+}
+
+enum partition_admission partition_admit(struct partition *partition, const struct view *view,
+                                         const uint8_t *body) {
+    struct log_rows_header rows = rows_header(body);
+    bool has_sequence = rows.client_id != 0 && rows.sequence != 0;
+    if (has_sequence && client_table_has(&partition->clients, rows.client_id, rows.sequence)) {
+        return PARTITION_REPEATED;
+    }
+    struct claim claim = claim_of(view, &rows);
+    uint64_t flying_places = partition->flying_places + claim.places;
+    /* Every row in flight may free as many places as it takes, and each span that empties waits
+     * too. */
+    if (!slabs_can_wait(&partition->slabs, 4 * flying_places)) return PARTITION_FULL;
+    if (!claim_fits(partition, claim) && !rows_fit(partition, view, &rows, body)) {
+        return PARTITION_FULL;
+    }
+    atomic_fetch_add(&partition->options.budget->used_bytes, claim.bytes);
+    partition->flying_bytes += claim.bytes;
+    partition->flying_places = flying_places;
+    if (!has_sequence) return PARTITION_ADMIT;
+    table_begin(&partition->table);
+    client_table_admit(&partition->clients, rows.client_id, rows.sequence);
+    table_settle(&partition->table);
+    return PARTITION_ADMIT;
+}
+
+void partition_release(struct partition *partition, const struct view *view, const uint8_t *body) {
+    struct log_rows_header rows = rows_header(body);
+    claim_give_back(partition, claim_of(view, &rows));
+    if (rows.client_id == 0 || rows.sequence == 0) return;
+    table_begin(&partition->table);
+    client_table_release(&partition->clients, rows.client_id, rows.sequence);
+    table_settle(&partition->table);
+}
+
+/* ---- applying ---- */
+
+/* Starts the cache misses of the next rows: bucket lines, then the first line of each row. */
+static void rows_prefetch(const struct partition *partition, const struct view *view,
+                          const struct row_layout *layout, const uint8_t *images,
+                          const uint8_t *heap, uint32_t count) {
+    struct index_probe probes[APPLY_WINDOW];
+    for (uint32_t i = 0; i < count; i++) {
+        struct bytes key = row_key(layout, images + (size_t)i * layout->image_bytes, heap);
+        uint64_t hash = partition_hash(&partition->options.secret, view->entity->id, key);
+        index_begin(&partition->index, &probes[i], hash, view->id);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t place = index_next(&partition->index, &probes[i]);
+        if (!place) continue;
+        const uint8_t *row = table_at(&partition->table, place);
+        for (uint32_t at = 0; at < layout->image_bytes && at < 512; at += 64) {
+            __builtin_prefetch(row + at, 1);
+        }
+    }
+}
+
+static enum fst_status rows_apply(struct partition *partition, const struct view *view,
+                                  const struct log_rows_header *rows, uint64_t lsn,
+                                  const uint8_t *images, uint8_t *statuses_out) {
+    const struct row_layout *layout = partition_layout(view, rows->revision);
+    const uint8_t *heap = images + (size_t)rows->rows_count * layout->image_bytes;
+    struct partition_put put = {.view = view, .revision = rows->revision, .heap = heap};
+    for (uint32_t i = 0; i < rows->rows_count; i++) {
+        put.image = images + (size_t)i * layout->image_bytes;
+        put.lsn = lsn + i;
+        uint32_t left = rows->rows_count - i;
+        if (i % APPLY_WINDOW == 0 && left > 1) {
+            uint32_t count = left < APPLY_WINDOW ? left : APPLY_WINDOW;
+            rows_prefetch(partition, view, layout, put.image, heap, count);
+        }
+        enum fst_status status = partition_put_row(partition, &put);
+        if (status != FST_OK && status != FST_STALE) return status;
+        if (statuses_out) statuses_out[i] = (uint8_t)status;
+    }
+    return FST_OK;
+}
+
+static void lsn_raise(uint64_t *word, uint64_t lsn) {
+    if (lsn > *word) table_word_store(word, lsn);
+}
+
+enum fst_status partition_apply(struct partition *partition, const struct view *view,
+                                const struct log_record_header *header, const uint8_t *body,
+                                bool is_durable, uint8_t *statuses_out) {
+    struct log_rows_header rows = rows_header(body);
+    bool is_in_place = is_durable && (header->flags & LOG_RECORD_APPLIED);
+    FST_ASSERT(rows.view_id == view->id);
+    FST_ASSERT(rows.revision < view->revisions_count);
+    enum fst_status status = FST_OK;
+    table_begin(&partition->table);
+    if (!is_in_place) {
+        status = rows_apply(partition, view, &rows, header->lsn, body + sizeof rows, statuses_out);
+        claim_give_back(partition, claim_of(view, &rows));
+    }
+    if (status == FST_OK) {
+        struct table_header *table = partition->table.header;
+        uint64_t last_lsn = header->lsn + rows.rows_count - 1;
+        lsn_raise(is_durable ? &table->applied_lsn : &table->memory_lsn, last_lsn);
+        if (is_durable && rows.client_id != 0 && rows.sequence != 0) {
+            client_table_apply(&partition->clients, rows.client_id, rows.sequence);
+        }
+    }
+    table_settle(&partition->table);
+    return status;
+}
+
+enum fst_status partition_remove(struct partition *partition, const struct view *view,
+                                 struct bytes key) {
+    table_begin(&partition->table);
+    enum fst_status status = partition_remove_row(partition, view, key);
+    table_settle(&partition->table);
+    return status;
+}
+
+enum fst_status partition_restore_row(struct partition *partition, const struct view *view,
+                                      uint16_t revision, uint64_t lsn, const uint8_t *image,
+                                      const uint8_t *heap) {
+    struct partition_put put = {
+        .view = view, .revision = revision, .lsn = lsn, .image = image, .heap = heap};
+    FST_ASSERT(revision < view->revisions_count);
+    table_begin(&partition->table);
+    enum fst_status status = partition_put_row(partition, &put);
+    table_settle(&partition->table);
+    return status == FST_STALE ? FST_OK : status;
+}
+
+enum fst_status partition_restore_client(struct partition *partition, uint64_t client_id,
+                                         uint64_t sequence) {
+    if (client_id == 0) return FST_INVALID;
+    table_begin(&partition->table);
+    client_table_apply(&partition->clients, client_id, sequence);
+    table_settle(&partition->table);
+    return FST_OK;
+}
+
+void partition_restore_lsn(struct partition *partition, uint64_t applied_lsn) {
+    table_begin(&partition->table);
+    lsn_raise(&partition->table.header->applied_lsn, applied_lsn);
+    table_settle(&partition->table);
+}
+
+void partition_reclaim(struct partition *partition) {
+    if (!slabs_is_waiting(&partition->slabs)) return;
+    table_begin(&partition->table);
+    slabs_reclaim(&partition->slabs, RECLAIM_PLACES);
+    table_settle(&partition->table);
+}
+
+/* ---- bodies from a disk ---- */
+
+enum fst_status log_rows_check(const struct view *view, const uint8_t *body, size_t body_bytes) {
+    if (body_bytes < sizeof(struct log_rows_header)) return FST_CORRUPT;
+    struct log_rows_header rows = rows_header(body);
+    if (rows.view_id != view->id || rows.revision >= view->revisions_count) return FST_CORRUPT;
+    if (rows.reserved != 0 || rows.rows_count == 0) return FST_CORRUPT;
+    const struct row_layout *layout = partition_layout(view, rows.revision);
+    uint64_t images_bytes = (uint64_t)rows.rows_count * layout->image_bytes;
+    uint64_t bytes = sizeof rows + images_bytes + rows.heap_bytes;
+    if (bytes_align(bytes, 8) != body_bytes) return FST_CORRUPT;
+    const uint8_t *images = body + sizeof rows;
+    for (uint32_t i = 0; i < rows.rows_count; i++) {
+        const uint8_t *image = images + (size_t)i * layout->image_bytes;
+        FST_TRY(row_check(layout, image, images + images_bytes, rows.heap_bytes));
+    }
+    return FST_OK;
+}

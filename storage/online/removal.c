@@ -1,0 +1,52 @@
+#include "storage/online/removal.h"
+
+#include "base/assert.h"
+
+enum { ENTRY_HEADER_BYTES = 8, ENTRY_BYTES_MAX = ENTRY_HEADER_BYTES + KEY_BYTES_MAX };
+
+static uint8_t *ring_at(const struct table *table, uint64_t position) {
+    return table->base + TABLE_REMOVALS_OFFSET + position % TABLE_REMOVALS_BYTES;
+}
+
+static size_t bytes_to_end(uint64_t position) {
+    return TABLE_REMOVALS_BYTES - position % TABLE_REMOVALS_BYTES;
+}
+
+void removal_put(const struct table *table, uint32_t view_id, struct bytes key) {
+    struct table_header *header = table->header;
+    uint64_t tail = header->removals_tail;
+    uint64_t head = __atomic_load_n(&header->removals_head, __ATOMIC_ACQUIRE);
+    size_t bytes = ENTRY_HEADER_BYTES + bytes_align(key.bytes, 8);
+    size_t skipped = bytes_to_end(tail) < bytes ? bytes_to_end(tail) : 0;
+    FST_ASSERT(bytes <= ENTRY_BYTES_MAX);
+    if (tail + skipped + bytes - head > TABLE_REMOVALS_BYTES) {
+        __atomic_store_n(&header->has_lost_removals, 1, __ATOMIC_RELEASE);
+        return;
+    }
+    if (skipped > 0) memset(ring_at(table, tail), 0, ENTRY_HEADER_BYTES);
+    uint8_t *at = ring_at(table, tail + skipped);
+    store_u32(at, view_id);
+    store_u32(at + 4, (uint32_t)key.bytes);
+    memcpy(at + ENTRY_HEADER_BYTES, key.data, key.bytes);
+    __atomic_store_n(&header->removals_tail, tail + skipped + bytes, __ATOMIC_RELEASE);
+}
+
+enum fst_status removals_visit(const struct table *table, const struct partition_visitor *visitor) {
+    struct table_header *header = table->header;
+    uint64_t tail = __atomic_load_n(&header->removals_tail, __ATOMIC_ACQUIRE);
+    uint64_t head = header->removals_head;
+    while (head < tail) {
+        const uint8_t *at = ring_at(table, head);
+        uint32_t view_id = load_u32(at);
+        if (view_id == 0) {
+            head += bytes_to_end(head);
+            continue;
+        }
+        struct bytes key = {.data = at + ENTRY_HEADER_BYTES, .bytes = load_u32(at + 4)};
+        FST_TRY(visitor->removed(visitor->context, view_id, key));
+        head += ENTRY_HEADER_BYTES + bytes_align(key.bytes, 8);
+        __atomic_store_n(&header->removals_head, head, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&header->removals_head, head, __ATOMIC_RELEASE);
+    return FST_OK;
+}

@@ -1,0 +1,323 @@
+/* What a partition refuses, and what it remembers. The memory limit: new rows and values are
+ * refused at it, rows of the same size are not, and what removals free can be used again, also by
+ * rows of another size. Clients: a sequence counts once, across reopening, and releases are as if
+ * nothing was asked. Record bodies: every kind of damage is found. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/online/online_fixture.h"
+
+enum { LIMIT_BYTES = 4 << 20 };
+
+static struct row_spec spec_of(uint32_t view_id, int64_t key, int64_t event_us) {
+    return (struct row_spec){.view_id = view_id,
+                             .key = key,
+                             .event_us = event_us,
+                             .value = (uint64_t)(key * 100 + event_us)};
+}
+
+static struct partition_stats stats_of(const struct online_fixture *fixture) {
+    struct partition_stats stats;
+    partition_stats(fixture->partition, &stats);
+    return stats;
+}
+
+/* Writes new keys until one is refused; returns how many fitted. */
+static int64_t fill(struct online_fixture *fixture, uint32_t view_id) {
+    for (int64_t key = 0;; key++) {
+        struct row_spec spec = spec_of(view_id, key, 1);
+        enum fst_status status = row_write(fixture, &spec, (uint64_t)key + 1);
+        if (status == FST_FULL) return key;
+        assert_int_equal(status, FST_OK);
+    }
+}
+
+static void rows_check(const struct online_fixture *fixture, uint32_t view_id, int64_t count,
+                       int64_t event_us, uint64_t lsn_first) {
+    struct row_found found;
+    for (int64_t key = 0; key < count; key++) {
+        struct row_spec spec = spec_of(view_id, key, event_us);
+        assert_true(row_get(fixture, view_id, key, &found));
+        assert_true(row_is(fixture, &found, &spec, lsn_first + (uint64_t)key));
+    }
+}
+
+static void reclaim_all(struct online_fixture *fixture) {
+    for (int i = 0; i < 100; i++) partition_reclaim(fixture->partition);
+}
+
+static void test_full_and_room_again(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    int64_t count = fill(fixture, VIEW_WIDE);
+    print_message("  %lld rows of 400 B of values in 4 MiB\n", (long long)count);
+    assert_true(count > 8000);
+    assert_true(fixture->budget.used_bytes <= LIMIT_BYTES);
+    for (int64_t key = 0; key < count; key++) {
+        struct row_spec spec = spec_of(VIEW_WIDE, key, 2);
+        assert_int_equal(row_write(fixture, &spec, 100000 + (uint64_t)key), FST_OK);
+    }
+    rows_check(fixture, VIEW_WIDE, count, 2, 100000);
+    struct row_spec other = spec_of(VIEW_WIDE, count + 1, 1);
+    assert_int_equal(row_write(fixture, &other, 1), FST_FULL);
+    other = spec_of(VIEW_TEXT, 1, 1);
+    other.heavy_bytes = 60000;
+    assert_int_equal(row_write(fixture, &other, 1), FST_FULL);
+    for (int64_t key = 0; key < count; key++) {
+        assert_int_equal(row_remove(fixture, VIEW_WIDE, key), FST_OK);
+    }
+    other = spec_of(VIEW_WIDE, 1, 1); /* What was removed is not free before it was reclaimed. */
+    assert_int_equal(row_write(fixture, &other, 1), FST_FULL);
+    online_fixture_check(fixture);
+    reclaim_all(fixture);
+    assert_int_equal(stats_of(fixture).waiting_bytes, 0);
+    assert_int_equal(fill(fixture, VIEW_WIDE), count);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
+/* The room of removed rows goes to rows and values of other sizes. */
+static void test_room_for_other_sizes(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    int64_t wide = fill(fixture, VIEW_WIDE);
+    for (int64_t key = 0; key < wide; key++) {
+        assert_int_equal(row_remove(fixture, VIEW_WIDE, key), FST_OK);
+    }
+    reclaim_all(fixture);
+    int64_t text = fill(fixture, VIEW_TEXT);
+    print_message("  %lld rows of text after %lld wide ones\n", (long long)text, (long long)wide);
+    assert_true(text > wide);
+    rows_check(fixture, VIEW_TEXT, text, 1, 1);
+    assert_true(stats_of(fixture).mapped_bytes <= LIMIT_BYTES + 65536 * 2);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
+/* While a reader holds its seat, nothing it may look at is used again. */
+static void test_readers_hold_places(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    struct row_spec first = spec_of(VIEW_TEXT, 1, 1);
+    first.heavy_bytes = 3000;
+    assert_int_equal(row_write(fixture, &first, 1), FST_OK);
+    epoch_enter(&fixture->epoch, 0);
+    struct row_found found;
+    assert_true(row_get(fixture, VIEW_TEXT, 1, &found));
+    for (uint64_t i = 2; i < 200; i++) {
+        struct row_spec next = spec_of(VIEW_TEXT, 1, (int64_t)i);
+        next.heavy_bytes = 3000;
+        assert_int_equal(row_write(fixture, &next, i), FST_OK);
+        partition_reclaim(fixture->partition);
+        assert_true(row_is(fixture, &found, &first, 1));
+    }
+    assert_true(stats_of(fixture).waiting_bytes > 0);
+    epoch_leave(&fixture->epoch, 0);
+    reclaim_all(fixture);
+    assert_int_equal(stats_of(fixture).waiting_bytes, 0);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
+/* What was admitted is charged until it is applied or released. */
+static void test_admitted_rows_are_charged(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    struct row_spec specs[100];
+    for (int64_t i = 0; i < 100; i++) specs[i] = spec_of(VIEW_WIDE, i, 1);
+    struct record record = record_make(fixture, specs, 100, 1);
+    const struct view *view = fixture->by_id[VIEW_WIDE];
+    uint64_t before = fixture->budget.used_bytes;
+    uint32_t admitted = 0;
+    while (partition_admit(fixture->partition, view, record.body) == PARTITION_ADMIT) {
+        admitted += 1;
+        assert_true(admitted < 1000);
+    }
+    assert_true(admitted > 80);
+    assert_true(fixture->budget.used_bytes > before + 100u * 400 * admitted);
+    for (uint32_t i = 1; i < admitted; i++) {
+        partition_release(fixture->partition, view, record.body);
+    }
+    assert_int_equal(
+        partition_apply(fixture->partition, view, &record.header, record.body, true, NULL), FST_OK);
+    assert_int_equal(fixture->budget.used_bytes, stats_of(fixture).mapped_bytes);
+    rows_check(fixture, VIEW_WIDE, 100, 1, 1);
+    record_free(&record);
+    online_fixture_destroy(fixture);
+}
+
+/* The reserve of address space ends before the budget: refused at admission, never in the
+ * middle. */
+static void test_reserve_ends(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(UINT64_C(1) << 40);
+    partition_close(fixture->partition);
+    fixture->options.reserve_bytes = 24 << 20;
+    assert_int_equal(fixture->io->ops->unlink(fixture->io, fixture->path), 0);
+    assert_int_equal(partition_open(&fixture->partition, &fixture->options, &fixture->origin, NULL),
+                     FST_OK);
+    int64_t count = fill(fixture, VIEW_SMALL);
+    assert_true(count > 1000);
+    rows_check(fixture, VIEW_SMALL, count, 1, 1);
+    /* Without admission, as recovery does it, the reserve can be used up. */
+    enum fst_status status = FST_OK;
+    for (int64_t key = count; status == FST_OK; key++) {
+        struct row_spec spec = spec_of(VIEW_TEXT, key, 1);
+        spec.heavy_bytes = 60000;
+        struct record record = record_make(fixture, &spec, 1, (uint64_t)key + 1);
+        status = partition_apply(fixture->partition, fixture->by_id[VIEW_TEXT], &record.header,
+                                 record.body, true, NULL);
+        record_free(&record);
+    }
+    assert_int_equal(status, FST_FULL);
+    online_fixture_check(fixture);
+    rows_check(fixture, VIEW_SMALL, count, 1, 1);
+    online_fixture_destroy(fixture);
+}
+
+/* ---- clients ---- */
+
+static enum partition_admission write_as(struct online_fixture *fixture, uint64_t client_id,
+                                         uint64_t sequence, bool is_applied) {
+    struct row_spec spec = spec_of(VIEW_SMALL, 1, (int64_t)sequence);
+    struct record record = record_make(fixture, &spec, 1, sequence);
+    record_set_client(&record, client_id, sequence);
+    const struct view *view = fixture->by_id[VIEW_SMALL];
+    enum partition_admission admission = partition_admit(fixture->partition, view, record.body);
+    if (admission == PARTITION_ADMIT && is_applied) {
+        assert_int_equal(
+            partition_apply(fixture->partition, view, &record.header, record.body, true, NULL),
+            FST_OK);
+    }
+    record_free(&record);
+    return admission;
+}
+
+static void test_sequences_count_once(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    assert_int_equal(write_as(fixture, 7, 1, true), PARTITION_ADMIT);
+    assert_int_equal(write_as(fixture, 7, 1, true), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 8, 1, true), PARTITION_ADMIT);
+    assert_int_equal(write_as(fixture, 7, 5, true), PARTITION_ADMIT);
+    assert_int_equal(write_as(fixture, 7, 4, true), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 7, 6, false), PARTITION_ADMIT);
+    assert_int_equal(write_as(fixture, 7, 6, false), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 0, 6, true), PARTITION_ADMIT);
+    assert_int_equal(write_as(fixture, 0, 6, true), PARTITION_ADMIT);
+    online_fixture_reopen(fixture); /* Sequence 6 was admitted and never durable. */
+    assert_int_equal(write_as(fixture, 7, 5, true), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 7, 6, true), PARTITION_ADMIT);
+    assert_int_equal(partition_restore_client(fixture->partition, 9, 100), FST_OK);
+    assert_int_equal(partition_restore_client(fixture->partition, 9, 50), FST_OK);
+    assert_int_equal(write_as(fixture, 9, 100, true), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 9, 101, true), PARTITION_ADMIT);
+    assert_int_equal(partition_restore_client(fixture->partition, 0, 1), FST_INVALID);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
+static void test_release_is_as_if_not_asked(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    struct row_spec spec = spec_of(VIEW_SMALL, 1, 1);
+    struct record record = record_make(fixture, &spec, 1, 1);
+    const struct view *view = fixture->by_id[VIEW_SMALL];
+    record_set_client(&record, 7, 3);
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = fixture->budget.used_bytes;
+        assert_int_equal(partition_admit(fixture->partition, view, record.body), PARTITION_ADMIT);
+        assert_int_equal(partition_admit(fixture->partition, view, record.body),
+                         PARTITION_REPEATED);
+        partition_release(fixture->partition, view, record.body);
+        assert_int_equal(fixture->budget.used_bytes, before);
+    }
+    record_free(&record);
+    online_fixture_destroy(fixture);
+}
+
+/* Beyond 4,096 clients the idle ones are forgotten, the busy ones are not. */
+static void test_clients_give_way(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    for (uint64_t client = 1; client <= 20000; client++) {
+        assert_int_equal(write_as(fixture, client, 5, true), PARTITION_ADMIT);
+        if (client % 50 == 0) {
+            assert_int_equal(write_as(fixture, 1000000, client, true), PARTITION_ADMIT);
+        }
+    }
+    assert_int_equal(write_as(fixture, 1000000, 20000, true), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 20000, 5, true), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 1, 5, true), PARTITION_ADMIT);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
+/* ---- bodies from a disk ---- */
+
+static const struct body_case {
+    const char *name;
+    size_t offset; /* of four bytes that get `value` */
+    uint32_t value;
+} body_cases[] = {
+    {"another view", 0, VIEW_WIDE},        {"a revision the view has not, reserved set", 4, 2},
+    {"a reserved field", 4, 1u << 16},     {"no rows", 8, 0},
+    {"more rows than there are", 8, 3},    {"fewer rows than there are", 8, 1},
+    {"rows that overflow", 8, 0xffffffff}, {"a heap that is too long", 12, 0xfffffff8},
+    {"a heap that is too short", 12, 0},   {"a reference beyond the heap", 32 + 16 + 8 + 8, 100000},
+};
+
+static void test_damaged_bodies(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    /* The first values whose first column is not null. */
+    struct row_spec specs[2] = {spec_of(VIEW_TEXT, 1, 1), spec_of(VIEW_TEXT, 2, 1)};
+    const struct view *view = fixture->by_id[VIEW_TEXT];
+    struct record good;
+    for (uint64_t value = 1;; value++) {
+        specs[0].value = value;
+        good = record_make(fixture, specs, 2, 1);
+        bool is_null = row_is_null(good.body + 32 + view->revisions[0].layout.body_offset, 0);
+        if (!is_null) break;
+        record_free(&good);
+    }
+    assert_int_equal(log_rows_check(view, good.body, good.body_bytes), FST_OK);
+    for (size_t i = 0; i < sizeof body_cases / sizeof body_cases[0]; i++) {
+        const struct body_case *c = &body_cases[i];
+        print_message("  %s\n", c->name);
+        uint32_t kept = load_u32(good.body + c->offset);
+        store_u32(good.body + c->offset, c->value);
+        assert_int_equal(log_rows_check(view, good.body, good.body_bytes), FST_CORRUPT);
+        store_u32(good.body + c->offset, kept);
+    }
+    /* Every length, in memory of exactly that size. */
+    for (size_t bytes = 0; bytes < good.body_bytes; bytes++) {
+        uint8_t *cut = malloc(bytes + 1);
+        assert_non_null(cut);
+        memcpy(cut, good.body, bytes);
+        assert_int_equal(log_rows_check(view, cut, bytes), FST_CORRUPT);
+        free(cut);
+    }
+    record_free(&good);
+    online_fixture_destroy(fixture);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full_and_room_again),
+        cmocka_unit_test(test_room_for_other_sizes),
+        cmocka_unit_test(test_readers_hold_places),
+        cmocka_unit_test(test_admitted_rows_are_charged),
+        cmocka_unit_test(test_reserve_ends),
+        cmocka_unit_test(test_sequences_count_once),
+        cmocka_unit_test(test_release_is_as_if_not_asked),
+        cmocka_unit_test(test_clients_give_way),
+        cmocka_unit_test(test_damaged_bodies),
+    };
+    return cmocka_run_group_tests_name("online/limits", tests, NULL, NULL);
+}
