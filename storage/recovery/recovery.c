@@ -1,0 +1,487 @@
+#include "storage/recovery/recovery.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/logger.h"
+#include "storage/log/log_trim.h"
+#include "storage/recovery/identity.h"
+#include "storage/recovery/replay.h"
+
+enum { PATH_BYTES = 1024, POSITIONS_MAX = 65536, BOOT_TEXT_BYTES = 64 };
+
+struct opening {
+    struct store *store;
+    const struct recovery_options *options;
+    const struct recovery_registry *registry;
+    struct recovery_report *report;
+    struct fst_error *error;
+    bool is_new;
+    bool is_meta_lost;
+    bool is_checkpoint_damaged;     /* rows in LMDB that are needed fail their check */
+    struct log_position *positions; /* of checkpoints, from LMDB */
+    uint32_t positions_count;
+    uint64_t lsns[PARTITIONS_MAX]; /* of the checkpoint */
+    struct catalog *catalog;
+};
+
+/* ---- the folder ---- */
+
+static enum fst_status path_fail(struct opening *o, int result, const char *path) {
+    return fst_error_set(o->error, fst_status_from_errno(result), "%s: %s", path,
+                         fst_status_text(fst_status_from_errno(result)));
+}
+
+static enum fst_status folder_open(struct opening *o) {
+    struct io *io = o->options->io;
+    char path[PATH_BYTES];
+    int result = io->ops->mkdir(io, o->options->data_dir);
+    if (result != 0) return path_fail(o, result, o->options->data_dir);
+    snprintf(path, sizeof path, "%s/LOCK", o->options->data_dir);
+    result = io->ops->open(io, path, IO_OPEN_WRITE | IO_OPEN_CREATE, &o->store->lock_file);
+    if (result != 0) return path_fail(o, result, path);
+    /* A process that was killed holds its lock for some milliseconds more. */
+    int64_t until_us = io_monotonic_us(io) + 2000000;
+    while ((result = io->ops->lock(io, o->store->lock_file)) != 0) {
+        if (result != -EWOULDBLOCK || io_monotonic_us(io) > until_us) {
+            return fst_error_set(o->error, FST_BUSY, "%s: another process has this store open",
+                                 o->options->data_dir);
+        }
+        io->ops->sleep_us(io, 10000);
+    }
+    snprintf(path, sizeof path, "%s/log", o->options->data_dir);
+    result = io->ops->mkdir(io, path);
+    if (result != 0) return path_fail(o, result, path);
+    snprintf(o->store->log_dir, sizeof o->store->log_dir, "%s", path);
+    return FST_OK;
+}
+
+static int name_is_log(void *context, const char *name) {
+    (void)context;
+    size_t length = strlen(name);
+    return length > 4 && strcmp(name + length - 4, ".log") == 0;
+}
+
+static enum fst_status identity_open(struct opening *o) {
+    struct identity identity;
+    struct io *io = o->options->io;
+    enum fst_status status = identity_read(io, o->options->data_dir, &identity, o->error);
+    if (status == FST_NOT_FOUND) {
+        if (io->ops->list(io, o->store->log_dir, name_is_log, NULL) != 0) {
+            return fst_error_set(o->error, FST_CORRUPT, "%s: there are logs but no file STORE",
+                                 o->options->data_dir);
+        }
+        o->is_new = true;
+        identity.partitions_count = o->options->partitions_new;
+        identity.created_us = io_now_us(io);
+        io->ops->random(io, identity.store_id, sizeof identity.store_id);
+        status = identity_write(io, o->options->data_dir, &identity, o->error);
+    }
+    if (status != FST_OK) return status;
+    memcpy(o->store->store_id, identity.store_id, STORE_ID_BYTES);
+    o->store->partitions_count = identity.partitions_count;
+    return FST_OK;
+}
+
+/* ---- LMDB ---- */
+
+static enum fst_status meta_start(struct opening *o, const char *path) {
+    struct meta_options options = {.path = path, .map_bytes = o->options->meta_bytes};
+    FST_TRY(meta_open(&o->store->meta, &options, o->error));
+    uint8_t id[STORE_ID_BYTES];
+    size_t bytes = 0;
+    enum fst_status status =
+        meta_get_value(o->store->meta, "store_id", id, sizeof id, &bytes, o->error);
+    if (status == FST_NOT_FOUND) {
+        o->is_meta_lost = !o->is_new;
+        return FST_OK;
+    }
+    if (status != FST_OK) return status;
+    if (bytes == sizeof id && memcmp(id, o->store->store_id, sizeof id) == 0) return FST_OK;
+    return fst_error_set(o->error, FST_CORRUPT, "%s: belongs to another store", path);
+}
+
+/* Puts an unreadable environment aside and begins an empty one. */
+static enum fst_status meta_replace(struct opening *o, const char *path) {
+    struct io *io = o->options->io;
+    char aside[PATH_BYTES + 32];
+    log_warn("meta.unreadable", "text=\"%s\" action=rebuild_from_log", o->error->text);
+    meta_close(o->store->meta);
+    o->store->meta = NULL;
+    snprintf(aside, sizeof aside, "%s.damaged-%" PRId64, path, io_now_us(io));
+    int result = io->ops->rename(io, path, aside);
+    if (result != 0) return path_fail(o, result, path);
+    o->is_meta_lost = true;
+    o->positions_count = 0;
+    memset(o->lsns, 0, sizeof o->lsns);
+    return meta_start(o, path);
+}
+
+static enum fst_status position_visit(void *context, const struct log_position *position) {
+    struct opening *o = context;
+    if (o->positions_count == POSITIONS_MAX) return FST_TOO_LARGE;
+    o->positions[o->positions_count++] = *position;
+    return FST_OK;
+}
+
+static enum fst_status change_visit(void *context, uint64_t generation, struct bytes change) {
+    (void)generation;
+    struct opening *o = context;
+    return o->registry->change(o->registry->context, change, o->error);
+}
+
+static enum fst_status lsn_visit(void *context, uint16_t partition, uint64_t lsn) {
+    struct opening *o = context;
+    if (partition >= o->store->partitions_count) return FST_CORRUPT;
+    o->lsns[partition] = lsn;
+    return FST_OK;
+}
+
+static enum fst_status meta_load(struct opening *o) {
+    struct meta_visitor visitor = {
+        .context = o, .change = change_visit, .lsn = lsn_visit, .log = position_visit};
+    return meta_visit(o->store->meta, &visitor, o->error);
+}
+
+/* The store's secret and epoch, made if they are not there. */
+static enum fst_status meta_values(struct opening *o) {
+    struct meta *meta = o->store->meta;
+    size_t bytes = 0;
+    uint32_t epoch = 0;
+    enum fst_status status = meta_get_value(meta, "secret", &o->store->secret,
+                                            sizeof o->store->secret, &bytes, o->error);
+    if (status == FST_OK && bytes != sizeof o->store->secret) status = FST_CORRUPT;
+    if (status == FST_NOT_FOUND) {
+        struct io *io = o->options->io;
+        io->ops->random(io, &o->store->secret, sizeof o->store->secret);
+        status = FST_OK;
+    }
+    if (status != FST_OK) return status;
+    status = meta_get_value(meta, "epoch", &epoch, sizeof epoch, &bytes, o->error);
+    if (status != FST_OK && status != FST_NOT_FOUND) return status;
+    if (epoch > o->store->epoch)
+        o->store->epoch = epoch; /* Of the last start; raised at the end. */
+    return FST_OK;
+}
+
+static enum fst_status meta_prepare(struct opening *o) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/meta", o->options->data_dir);
+    enum fst_status status = meta_start(o, path);
+    if (status == FST_OK && !o->is_meta_lost) {
+        status = meta_load(o);
+        /* A half-read registry cannot be taken back: it would stay ahead of the log's changes,
+         * which are the same ones. */
+        if (status == FST_OK) status = meta_values(o);
+    }
+    if (status == FST_CORRUPT) {
+        FST_TRY(meta_replace(o, path));
+    } else if (status != FST_OK) {
+        return status;
+    }
+    if (o->is_meta_lost || o->is_new) FST_TRY(meta_values(o));
+    if (o->is_meta_lost) log_warn("meta.lost", "action=rebuild_from_log");
+    return FST_OK;
+}
+
+/* ---- tables ---- */
+
+/* What the tables must have been left with to be believed: this boot of the machine, and the last
+ * start of this store. Tables of an earlier start may hold rows that never became durable. */
+static void boot_id_make(struct io *io, uint32_t epoch, uint8_t boot_id_out[16]) {
+    char text[BOOT_TEXT_BYTES] = "";
+    io_file file;
+    if (io->ops->open(io, "/proc/sys/kernel/random/boot_id", 0, &file) == 0) {
+        (void)!io->ops->pread(io, file, text, sizeof text - 1, 0);
+        (void)io->ops->close(io, file);
+    }
+    uint64_t first = hash_checksum(text, sizeof text, epoch);
+    const uint64_t halves[2] = {first, hash_checksum(text, sizeof text, first)};
+    memcpy(boot_id_out, halves, sizeof halves);
+}
+
+static enum fst_status table_dir_make(struct opening *o, char path_out[PATH_BYTES]) {
+    struct io *io = o->options->io;
+    const uint8_t *id = o->store->store_id;
+    snprintf(path_out, PATH_BYTES, "%s/fstore-%02x%02x%02x%02x%02x%02x%02x%02x",
+             o->options->table_dir, id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]);
+    int result = io->ops->mkdir(io, path_out);
+    return result == 0 ? FST_OK : path_fail(o, result, path_out);
+}
+
+static enum fst_status row_restore(void *context, const struct meta_row *row) {
+    struct opening *o = context;
+    const struct view *view =
+        row->view_id < o->catalog->views_by_id_count ? o->catalog->views_by_id[row->view_id] : NULL;
+    if (!view || row->revision >= view->revisions_count) return FST_CORRUPT;
+    const struct row_layout *layout = &view->revisions[row->revision].layout;
+    if (row->image.bytes != layout->image_bytes) return FST_CORRUPT;
+    FST_TRY(row_check(layout, row->image.data, row->heap.data, row->heap.bytes));
+    o->report->checkpoint_rows += 1;
+    return partition_restore_row(o->store->partitions[row->partition], view, row->revision,
+                                 row->lsn, row->image.data, row->heap.data);
+}
+
+static enum fst_status client_restore(void *context, uint16_t partition, uint64_t client_id,
+                                      uint64_t sequence) {
+    struct opening *o = context;
+    return partition_restore_client(o->store->partitions[partition], client_id, sequence);
+}
+
+static enum fst_status nothing_row(void *context, const struct partition_row *row) {
+    (void)context;
+    (void)row;
+    return FST_OK;
+}
+
+static enum fst_status nothing_removed(void *context, uint32_t view_id, struct bytes key) {
+    (void)context;
+    (void)view_id;
+    (void)key;
+    return FST_OK;
+}
+
+static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence) {
+    (void)context;
+    (void)client_id;
+    (void)sequence;
+    return FST_OK;
+}
+
+/* What was just restored is what LMDB holds: the next checkpoint need not write it again. */
+static enum fst_status marks_clear(struct opening *o, struct partition *partition) {
+    struct partition_visitor visitor = {
+        .row = nothing_row, .removed = nothing_removed, .client = nothing_client};
+    enum fst_status status = partition_visit(partition, true, o->catalog, &visitor);
+    partition_visit_end(partition, status == FST_OK);
+    return status;
+}
+
+static enum fst_status partition_restore(struct opening *o, uint32_t p) {
+    if (o->is_meta_lost || o->is_new) return FST_OK; /* All of it comes from the log. */
+    struct meta_visitor visitor = {.context = o, .row = row_restore, .client = client_restore};
+    enum fst_status status = meta_visit_partition(o->store->meta, (uint16_t)p, &visitor, o->error);
+    if (status == FST_CORRUPT) o->is_checkpoint_damaged = true;
+    if (status != FST_OK) return status;
+    partition_restore_lsn(o->store->partitions[p], o->lsns[p]);
+    return marks_clear(o, o->store->partitions[p]);
+}
+
+static enum fst_status partition_start(struct opening *o, uint32_t p, const char *dir,
+                                       const uint8_t boot_id[16]) {
+    char path[PATH_BYTES + 16];
+    snprintf(path, sizeof path, "%s/p%04u", dir, p);
+    /* A partition may come to hold much more than its share; pages that are not touched cost
+     * nothing. */
+    uint64_t share = o->options->budget->limit_bytes / o->store->partitions_count;
+    struct partition_options options = {
+        .io = o->options->io,
+        .epoch = o->options->epoch,
+        .budget = o->options->budget,
+        .secret = o->store->secret,
+        .partition = p,
+        .reserve_bytes = bytes_align(4 * share + (64 << 20), 1 << 20),
+        .path = path,
+    };
+    memcpy(options.store_id, o->store->store_id, STORE_ID_BYTES);
+    memcpy(options.boot_id, boot_id, 16);
+    enum partition_origin origin;
+    FST_TRY(partition_open(&o->store->partitions[p], &options, &origin, o->error));
+    struct partition *partition = o->store->partitions[p];
+    if (origin == PARTITION_MAPPED && partition_applied_lsn(partition) < o->lsns[p]) {
+        /* A table of an earlier time: the logs it lacks may not be read any more. */
+        FST_TRY(partition_clear(partition));
+        origin = PARTITION_DISTRUSTED;
+    }
+    if (origin == PARTITION_MAPPED) {
+        o->report->mapped += 1;
+        return FST_OK;
+    }
+    if (o->is_new)
+        o->report->made += 1;
+    else
+        o->report->restored += 1;
+    return partition_restore(o, p);
+}
+
+static enum fst_status partitions_start(struct opening *o) {
+    uint8_t boot_id[16];
+    char dir[PATH_BYTES];
+    boot_id_make(o->options->io, o->store->epoch, boot_id);
+    FST_TRY(table_dir_make(o, dir));
+    o->store->partitions = calloc(o->store->partitions_count, sizeof *o->store->partitions);
+    if (!o->store->partitions) return fst_error_set(o->error, FST_NO_MEMORY, "no memory");
+    FST_TRY(o->registry->catalog(o->registry->context, &o->catalog));
+    for (uint32_t p = 0; p < o->store->partitions_count; p++) {
+        enum fst_status status = partition_start(o, p, dir, boot_id);
+        if (status == FST_OK) continue;
+        if (o->error->status == status) return status;
+        return fst_error_set(o->error, status, "partition %u could not be restored: %s", p,
+                             fst_status_text(status));
+    }
+    return FST_OK;
+}
+
+/* ---- log ---- */
+
+/* What the checkpoint and the logs have is all there is. A table that has more showed rows before
+ * they were durable, and lost them with the log's tail, or belongs to another time of this
+ * folder. */
+static bool table_is_ahead(const struct opening *o, const struct replay *replay, uint32_t p) {
+    const struct partition *partition = o->store->partitions[p];
+    uint64_t last_lsn = replay->lsns[p] > o->lsns[p] ? replay->lsns[p] : o->lsns[p];
+    return partition_applied_lsn(partition) > last_lsn ||
+           partition_memory_lsn(partition) > last_lsn;
+}
+
+static enum fst_status ahead_restore(struct opening *o, const struct replay *replay,
+                                     bool *is_any_out) {
+    *is_any_out = false;
+    for (uint32_t p = 0; p < o->store->partitions_count; p++) {
+        if (!table_is_ahead(o, replay, p)) continue;
+        *is_any_out = true;
+        o->report->mapped -= 1;
+        o->report->restored += 1;
+        FST_TRY(partition_clear(o->store->partitions[p]));
+        FST_TRY(partition_restore(o, p));
+    }
+    return FST_OK;
+}
+
+static enum fst_status logs_replay(struct opening *o) {
+    struct replay replay = {
+        .io = o->options->io,
+        .store = o->store,
+        .registry = o->registry,
+        .catalog = &o->catalog,
+        .is_meta_lost = o->is_meta_lost,
+        .done = o->positions,
+        .done_count = o->positions_count,
+        .ends = calloc(POSITIONS_MAX, sizeof(struct log_position)),
+        .ends_max = POSITIONS_MAX,
+        .error = o->error,
+    };
+    if (!replay.ends) return fst_error_set(o->error, FST_NO_MEMORY, "no memory");
+    enum fst_status status = replay_run(&replay, o->report);
+    bool is_again = false;
+    if (status == FST_OK) status = ahead_restore(o, &replay, &is_again);
+    if (status == FST_OK && is_again) status = replay_run(&replay, o->report);
+    if (status == FST_OK) {
+        o->store->ends = replay.ends;
+        o->store->ends_count = replay.ends_count;
+    } else {
+        free(replay.ends);
+    }
+    if (status == FST_OK && replay.epoch_max > o->store->epoch) o->store->epoch = replay.epoch_max;
+    return status;
+}
+
+/* ---- the new epoch ---- */
+
+static enum fst_status epoch_begin(struct opening *o) {
+    struct store *store = o->store;
+    struct meta_batch *batch;
+    store->epoch += 1;
+    FST_TRY(meta_begin(store->meta, &batch, o->error));
+    struct bytes id = {.data = store->store_id, .bytes = STORE_ID_BYTES};
+    struct bytes secret = {.data = (const uint8_t *)&store->secret, .bytes = sizeof store->secret};
+    struct bytes epoch = {.data = (const uint8_t *)&store->epoch, .bytes = sizeof store->epoch};
+    enum fst_status status = meta_put_value(batch, "store_id", id);
+    if (status == FST_OK) status = meta_put_value(batch, "secret", secret);
+    if (status == FST_OK) status = meta_put_value(batch, "epoch", epoch);
+    if (status != FST_OK) {
+        meta_abort(batch);
+        return fst_error_set(o->error, status, "LMDB: the new epoch could not be stored");
+    }
+    FST_TRY(meta_commit(batch, o->error));
+    uint8_t boot_id[16];
+    boot_id_make(o->options->io, store->epoch, boot_id);
+    for (uint32_t p = 0; p < store->partitions_count; p++) {
+        partition_put_boot_id(store->partitions[p], boot_id);
+    }
+    return FST_OK;
+}
+
+/* Old logs will not go on. That they take more room than they need is no reason not to start. */
+static void logs_end(struct opening *o) {
+    struct fst_error error;
+    enum fst_status status = log_trim(o->options->io, o->store->log_dir, o->store->store_id,
+                                      o->store->ends, o->store->ends_count, &error);
+    if (status != FST_OK) log_warn("log.trim_failed", "text=\"%s\"", error.text);
+}
+
+static void partitions_close(struct store *store) {
+    for (uint32_t p = 0; store->partitions && p < store->partitions_count; p++) {
+        partition_close(store->partitions[p]);
+    }
+    free(store->partitions);
+    store->partitions = NULL;
+}
+
+/* All tables and all rows again, from the logs alone. */
+static enum fst_status rows_rebuild(struct opening *o) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/meta", o->options->data_dir);
+    partitions_close(o->store);
+    catalog_destroy(o->catalog);
+    o->catalog = NULL;
+    *o->report = (struct recovery_report){0};
+    FST_TRY(meta_replace(o, path));
+    FST_TRY(meta_values(o));
+    o->error->status = FST_OK;
+    FST_TRY(partitions_start(o));
+    return logs_replay(o);
+}
+
+static enum fst_status store_start(struct opening *o) {
+    FST_TRY(folder_open(o));
+    FST_TRY(identity_open(o));
+    FST_TRY(meta_prepare(o));
+    enum fst_status status = partitions_start(o);
+    if (status == FST_OK) status = logs_replay(o);
+    if (status == FST_CORRUPT && o->is_checkpoint_damaged) status = rows_rebuild(o);
+    if (status != FST_OK) return status;
+    FST_TRY(epoch_begin(o));
+    logs_end(o);
+    return FST_OK;
+}
+
+enum fst_status recovery_open(struct store *store_out, const struct recovery_options *options,
+                              const struct recovery_registry *registry,
+                              struct recovery_report *report_out, struct fst_error *error) {
+    struct fst_error own = {.text = ""};
+    struct io *io = options->io;
+    int64_t start_us = io_monotonic_us(io);
+    *store_out = (struct store){.io = io, .lock_file = -1};
+    *report_out = (struct recovery_report){0};
+    struct opening o = {
+        .store = store_out,
+        .options = options,
+        .registry = registry,
+        .report = report_out,
+        .error = error ? error : &own,
+        .positions = calloc(POSITIONS_MAX, sizeof(struct log_position)),
+    };
+    o.error->status = FST_OK;
+    enum fst_status status = o.positions ? store_start(&o) : FST_NO_MEMORY;
+    if (status != FST_OK && o.error->status == FST_OK) {
+        fst_error_set(o.error, status, "%s: %s", options->data_dir, fst_status_text(status));
+    }
+    free(o.positions);
+    catalog_destroy(o.catalog);
+    if (status != FST_OK) recovery_close(store_out);
+    report_out->took_us = io_monotonic_us(io) - start_us;
+    return status;
+}
+
+void recovery_close(struct store *store) {
+    partitions_close(store);
+    free(store->ends);
+    meta_close(store->meta);
+    if (store->lock_file >= 0) (void)store->io->ops->close(store->io, store->lock_file);
+    *store = (struct store){.lock_file = -1};
+}

@@ -1,0 +1,82 @@
+/*
+ * recovery: opens a store, whatever state the last process left it in.
+ *
+ *     STORE -> meta (LMDB) -> registry changes -> tables -> checkpoint rows -> log -> new epoch
+ *
+ * A table that is trusted is kept; any other is emptied and filled from the checkpoint. Then all
+ * logs are read in the order of their epochs, from the checkpoint's positions, and every record a
+ * partition does not reflect is applied. If LMDB is missing, or a row in it that is needed is
+ * damaged, everything is rebuilt from the logs, which are all kept. Ends with the next epoch in
+ * LMDB, so that the number of shards may change at every start, and with the old logs ended. There
+ * is no checkpoint on this path: the first one of the running server takes the ends of the old logs
+ * along (`ends`), and until then another start reads them again.
+ *
+ * Invariants:
+ *   V1  After recovery_open every partition reflects exactly the durable records of its partition.
+ *   V2  LSNs of a partition have no gap: a gap is damage, and named.
+ *   V3  Nothing is written before STORE, meta and logs were found to belong to one store.
+ *
+ * Threads: one, before all others.
+ * Memory:  the store owns meta and partitions; recovery_close gives them back.
+ */
+#ifndef STORAGE_RECOVERY_RECOVERY_H
+#define STORAGE_RECOVERY_RECOVERY_H
+
+#include "storage/log/log_reader.h"
+#include "storage/meta/meta.h"
+#include "storage/online/partition.h"
+
+struct recovery_options {
+    struct io *io;
+    const char *data_dir;    /* made if it is not there */
+    const char *table_dir;   /* a memory file system; a folder of the store is made in it */
+    uint32_t partitions_new; /* for a new store */
+    uint64_t meta_bytes;     /* the most LMDB may grow to */
+    struct epoch *epoch;     /* for the partitions */
+    struct partition_budget *budget;
+};
+
+/* The registry, which storage does not know: changes in, catalogs out. */
+struct recovery_registry {
+    void *context;
+    enum fst_status (*change)(void *context, struct bytes change, struct fst_error *error);
+    uint64_t (*generation)(void *context);
+    /* Owned by the caller of this function: catalog_destroy. */
+    enum fst_status (*catalog)(void *context, struct catalog **catalog_out);
+};
+
+struct recovery_report {
+    uint32_t mapped, restored, made; /* partitions: kept; rebuilt; new */
+    uint64_t checkpoint_rows;        /* loaded from LMDB */
+    uint64_t log_records, log_rows;  /* read from logs, all */
+    uint64_t applied_rows;           /* of these, not yet reflected */
+    uint32_t torn_tails;
+    int64_t took_us;
+};
+
+struct store {
+    struct io *io;
+    int lock_file; /* held while the store is open */
+    uint8_t store_id[STORE_ID_BYTES];
+    struct hash_secret secret;
+    uint32_t epoch; /* of this start */
+    uint32_t partitions_count;
+    struct partition **partitions;
+    struct meta *meta;
+    struct log_position
+        *ends;           /* of the logs of earlier epochs: positions for the next checkpoint */
+    uint32_t ends_count; /* 0: a checkpoint has them */
+    char log_dir[IO_NAME_BYTES * 4];
+};
+
+/* FST_BUSY when another process has it open; FST_CORRUPT with file, offset and LSN for damage;
+ * FST_INVALID when the folder is something else. */
+FST_MUST_USE enum fst_status recovery_open(struct store *store_out,
+                                           const struct recovery_options *options,
+                                           const struct recovery_registry *registry,
+                                           struct recovery_report *report_out,
+                                           struct fst_error *error);
+/* Closes meta and partitions; table files stay and can be trusted. */
+void recovery_close(struct store *store);
+
+#endif
