@@ -1,0 +1,178 @@
+/* JSON objects become rows: every type, every mistake, numbers to the last digit, and what is
+ * not JSON or not a row. */
+#include "ingest/json_rows.h"
+#include "tests/ingest/rows_fixture.h"
+
+enum { NOW_US = 5000 };
+
+static const struct json_case {
+    const char *name, *text, *rows, *problems;
+} json_cases[] = {
+    {"everything",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1000, \"created_time\": "
+     "\"1970-01-01T00:00:00.002Z\", \"flag\": true, \"n\": -5, \"x\": 0.1,"
+     " \"amount\": 12.34, \"at\": 7, \"text\": \"h\\u00e9\", \"raw\": \"0x00ff\", \"u\": "
+     "\"00000000-0000-0000-0000-00000000000f\","
+     " \"vec\": [1, 2.5], \"items\": [\"x\", \"\"], \"prices\": [0.1, 2, \"3.5\"]}",
+     "1 1000 2000 1 a | true -5 0.1 12.34 1970-01-01T00:00:00.000007Z h\xc3\xa9 0x00ff "
+     "00000000-0000-0000-0000-00000000000f [1, 2.5] "
+     "[\"x\", \"\"] [0.1, 2.0, 3.5]\n",
+     ""},
+    {"created time is now", "{\"id\": 1, \"part\": \"\", \"event_time\": 1}",
+     "1 1 5000 1  | null null null null null null null null null null null\n", ""},
+    {"null is as if it were not there",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"n\": null, \"text\": null, "
+     "\"created_time\": null}",
+     "1 1 5000 1 a | null null null null null null null null null null null\n", ""},
+    {"an array",
+     "[{\"id\": 1, \"part\": \"a\", \"event_time\": 1}, {\"id\": 2, \"part\": \"a\", "
+     "\"event_time\": 2}]",
+     "1 1 5000 1 a | null null null null null null null null null null null\n2 2 5000 2 a | null "
+     "null null null null null null null null null null\n",
+     ""},
+    {"an empty array", "[]", "", ""},
+    {"decimal as a string",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"amount\": \"92233720368547758.07\"}",
+     "1 1 5000 1 a | null null null 92233720368547758.07 null null null null null null null\n", ""},
+    {"decimal as a long integer",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"amount\": 92233720368547758}",
+     "1 1 5000 1 a | null null null 92233720368547758.00 null null null null null null null\n", ""},
+    {"decimal that a number does not hold",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"amount\": 12345678901234567.89}", "",
+     "1 amount: a decimal of more than 15 digits as a string; 12345678901234568\n"},
+    {"the same in a list",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"prices\": [12345678901234567.8]}", "",
+     "1 prices: a decimal of more than 15 digits as a string; [\"12345678901234568\"]\n"},
+    {"decimal of too many places",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"amount\": 0.125}", "",
+     "1 amount: a decimal number with at most 2 decimal places that fits 64 bits; 0.125\n"},
+    {"unknown member", "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"colour\": 1}", "",
+     "1 colour: a key column, event_time, created_time or a feature of the view; 1\n"},
+    {"no key", "{\"id\": 1, \"event_time\": 1}", "", "1 part: a key; nothing\n"},
+    {"key is null", "{\"id\": null, \"part\": \"a\", \"event_time\": 1}", "",
+     "1 id: a key; nothing\n"},
+    {"no event time", "{\"id\": 1, \"part\": \"a\"}", "",
+     "1 event_time: integer microseconds or RFC 3339, such as 2018-04-01T09:30:00Z; nothing\n"},
+    {"event time is null", "{\"id\": 1, \"part\": \"a\", \"event_time\": null}", "",
+     "1 event_time: integer microseconds or RFC 3339, such as 2018-04-01T09:30:00Z; nothing\n"},
+    {"event time with a point", "{\"id\": 1, \"part\": \"a\", \"event_time\": 1.5}", "",
+     "1 event_time: integer microseconds or RFC 3339, such as 2018-04-01T09:30:00Z; 1.5\n"},
+    {"number for a string", "{\"id\": 1, \"part\": 7, \"event_time\": 1}", "",
+     "1 part: a string; 7\n"},
+    {"list for a string", "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"text\": [1]}", "",
+     "1 text: a string; [1]\n"},
+    {"object for a number", "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"n\": {}}", "",
+     "1 n: an integer from -2147483648 to 2147483647; {}\n"},
+    {"number in a list of strings",
+     "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"items\": [1.5]}", "",
+     "1 items: a JSON array of elements that fit the list's type; [1.5]\n"},
+    {"null in a list", "{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"items\": [null]}", "",
+     "1 items: a JSON array of elements that fit the list's type; [null]\n"},
+    {"bad ones between good ones",
+     "[{\"id\": 1, \"part\": \"a\", \"event_time\": 1, \"text\": \"long enough for the heap\"}, "
+     "{\"id\": 2, \"part\": \"b\", \"text\": \"lost\"},"
+     " {\"id\": 3, \"part\": \"c\", \"event_time\": 3, \"text\": \"x\"}]",
+     "1 1 5000 1 a | null null null null null long enough for the heap null null null null null\n3 "
+     "3 5000 3 c | null null null null null x null null "
+     "null null null\n",
+     "2 event_time: integer microseconds or RFC 3339, such as 2018-04-01T09:30:00Z; nothing\n"},
+};
+
+static void test_rows(void **state) {
+    (void)state;
+    static struct rows_fixture fixture;
+    fixture_init(&fixture, "v");
+    for (size_t i = 0; i < sizeof json_cases / sizeof json_cases[0]; i++) {
+        const struct json_case *c = &json_cases[i];
+        print_message("  %s\n", c->name);
+        struct json_rows *rows;
+        uint32_t rows_count;
+        struct bytes text = {.data = (const uint8_t *)c->text, .bytes = strlen(c->text)};
+        struct row_problems problems = {.context = &fixture, .put = fixture_put_problem};
+        assert_int_equal(json_rows_open(&rows, text, &rows_count, NULL), FST_OK);
+        fixture_begin(&fixture, rows_count, text.bytes);
+        assert_int_equal(json_rows_read(rows, NOW_US, &fixture.builder, &problems), FST_OK);
+        json_rows_close(rows);
+        fixture_show_rows(&fixture);
+        assert_string_equal(fixture.problems, c->problems);
+        assert_string_equal(fixture.rows, c->rows);
+    }
+    fixture_deinit(&fixture);
+}
+
+static void test_a_problem_may_end_the_reading(void **state) {
+    (void)state;
+    static struct rows_fixture fixture;
+    fixture_init(&fixture, "w");
+    fixture.ends_at_first = true;
+    static const char text[] = "[{\"id\": 1, \"event_time\": 1}, {\"id\": 2}, {\"id\": 3}]";
+    struct json_rows *rows;
+    uint32_t rows_count;
+    struct row_problems problems = {.context = &fixture, .put = fixture_put_problem};
+    struct bytes bytes = {.data = (const uint8_t *)text, .bytes = strlen(text)};
+    assert_int_equal(json_rows_open(&rows, bytes, &rows_count, NULL), FST_OK);
+    assert_int_equal(rows_count, 3);
+    fixture_begin(&fixture, rows_count, bytes.bytes);
+    assert_int_equal(json_rows_read(rows, NOW_US, &fixture.builder, &problems), FST_INVALID);
+    json_rows_close(rows);
+    assert_int_equal(fixture.builder.rows_count, 1);
+    assert_memory_equal(fixture.problems, "2 event_time", 12);
+    fixture_deinit(&fixture);
+}
+
+static const struct refused_case {
+    const char *text, *problem;
+} refused_cases[] = {
+    {"", "JSON 1:0: "},
+    {"{", "JSON 1:1: "},
+    {"[1]", "JSON: expected an object or an array of at most 65536 objects"},
+    {"7", "JSON: expected an object or an array of at most 65536 objects"},
+    {"[{}, []]", "JSON: expected an object or an array of at most 65536 objects"},
+    {"{\"a\": 1, \"a\": 2}", "duplicate object key"},
+    {"{\"a\": 99999999999999999999}", "too big integer"},
+    {"{\"a\": \"\\u0000\"}", "\\u0000 is not allowed"},
+    {"{\"a\": \"\xff\"}", "unable to decode byte 0xff"},
+    {"{}\n{}", "end of file expected"},
+};
+
+static void test_what_is_no_json(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof refused_cases / sizeof refused_cases[0]; i++) {
+        const struct refused_case *c = &refused_cases[i];
+        print_message("  %s\n", c->text);
+        struct json_rows *rows;
+        uint32_t rows_count;
+        struct fst_error error = {.text = ""};
+        struct bytes text = {.data = (const uint8_t *)c->text, .bytes = strlen(c->text)};
+        assert_int_equal(json_rows_open(&rows, text, &rows_count, &error), FST_INVALID);
+        assert_non_null(strstr(error.text, c->problem));
+    }
+}
+
+static void test_limit_of_rows(void **state) {
+    (void)state;
+    char *text = malloc((size_t)4 * JSON_ROWS_MAX + 16);
+    assert_non_null(text);
+    for (uint32_t extra = 0; extra <= 1; extra++) {
+        char *at = text + sprintf(text, "[{}");
+        for (uint32_t i = 1; i < JSON_ROWS_MAX + extra; i++) at += sprintf(at, ",{}");
+        at += sprintf(at, "]");
+        struct json_rows *rows = NULL;
+        uint32_t rows_count;
+        struct bytes bytes = {.data = (const uint8_t *)text, .bytes = (size_t)(at - text)};
+        enum fst_status status = json_rows_open(&rows, bytes, &rows_count, NULL);
+        assert_int_equal(status, extra ? FST_TOO_LARGE : FST_OK);
+        json_rows_close(rows);
+    }
+    free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_a_problem_may_end_the_reading),
+        cmocka_unit_test(test_what_is_no_json),
+        cmocka_unit_test(test_limit_of_rows),
+    };
+    return cmocka_run_group_tests_name("ingest/json_rows", tests, NULL, NULL);
+}
