@@ -1,0 +1,265 @@
+#include "query/get.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+enum { GROUP_STATUS = 0, GROUP_EVENT = 8, GROUP_CREATED = 16, GROUP_LSN = 24 };
+static_assert((int)GROUP_LSN + 8 == (int)PLAN_GROUP_HEADER_BYTES, "as in docs/protocol.md, GET");
+static_assert((int)FEATURES_MAX <= (int)GET_READS_MAX, "all groups of one key fit into one batch");
+
+enum fst_status get_batch_init(struct get_batch *batch, const struct get_store *store) {
+    *batch = (struct get_batch){
+        .store = *store,
+        .reads = calloc(GET_READS_MAX, sizeof(struct partition_read)),
+        .targets = calloc(GET_READS_MAX, sizeof(struct get_target)),
+        .scratch = aligned_alloc(64, GET_SCRATCH_BYTES),
+    };
+    if (batch->reads && batch->targets && batch->scratch) return FST_OK;
+    get_batch_deinit(batch);
+    return FST_NO_MEMORY;
+}
+
+void get_batch_deinit(struct get_batch *batch) {
+    free(batch->reads);
+    free(batch->targets);
+    free(batch->scratch);
+    *batch = (struct get_batch){0};
+}
+
+enum fst_status get_keys_check(const struct read_plan *plan, struct bytes keys,
+                               uint32_t keys_count) {
+    struct reader reader = reader_of(keys.data, keys.bytes);
+    if (plan->key_bytes_fixed > 0 && keys.bytes != (size_t)plan->key_bytes_fixed * keys_count) {
+        return FST_INVALID;
+    }
+    for (uint32_t i = 0; i < keys_count; i++) {
+        struct bytes key = key_read(plan->key_types, plan->key_columns_count, &reader);
+        if (reader.failed) return FST_INVALID;
+        if (key_check(plan->key_types, plan->key_columns_count, key) != FST_OK) return FST_INVALID;
+    }
+    return reader_is_done(&reader) ? FST_OK : FST_INVALID;
+}
+
+/* Scratch that one key may need at the most: joined keys, copies, one conversion. */
+static size_t key_scratch_bytes(const struct read_plan *plan) {
+    size_t bytes = (size_t)plan->entities_count * (KEY_BYTES_MAX + 16);
+    size_t largest = 0;
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        size_t stored = bytes_align(plan->groups[g].stored_bytes_max, 16) + 16;
+        if (!plan->groups[g].is_whole) bytes += stored;
+        if (stored > largest) largest = stored;
+    }
+    return bytes + 2 * largest + 64;
+}
+
+enum fst_status get_plan_check(const struct read_plan *plan, struct fst_error *error) {
+    if (plan->row_bytes > GET_ROW_BYTES_MAX || key_scratch_bytes(plan) > GET_SCRATCH_BYTES) {
+        return fst_error_set(error, FST_TOO_LARGE,
+                             "expected features of at most %d bytes per key, found %u",
+                             GET_ROW_BYTES_MAX, plan->row_bytes);
+    }
+    return FST_OK;
+}
+
+static void *scratch_get(struct get_batch *batch, size_t bytes) {
+    size_t at = bytes_align(batch->scratch_used, 16);
+    FST_ASSERT(at + bytes <= GET_SCRATCH_BYTES);
+    batch->scratch_used = at + bytes;
+    return batch->scratch + at;
+}
+
+/* ---- finishing one group ---- */
+
+static void null_bit_set(uint8_t *body, uint32_t column) {
+    body[column / 8] |= (uint8_t)(1u << (column % 8));
+}
+
+/* Null everywhere; values zero. */
+static void body_clear(const struct row_body *layout, uint8_t *body) {
+    memset(body, 0, layout->bytes);
+    for (uint32_t c = 0; c < layout->columns_count; c++) null_bit_set(body, c);
+}
+
+static void reference_write(struct get_request *request, uint8_t *cell, struct bytes value) {
+    struct row_reference reference = {.offset = (uint32_t)writer_used(request->heap),
+                                      .bytes = (uint32_t)value.bytes};
+    write_bytes(request->heap, value.data, value.bytes);
+    memcpy(cell, &reference, sizeof reference);
+}
+
+static void defaults_write(const struct get_target *target, uint8_t *body) {
+    const struct plan_group *group = target->group;
+    for (uint32_t c = 0; c < group->body.columns_count; c++) {
+        const struct feature *feature = &group->view->features[group->columns[c]];
+        if (!feature->has_default || !row_is_null(body, c)) continue;
+        uint8_t *cell = body + group->body.columns[c].offset;
+        if (type_fixed_bytes(feature->type) == 0) {
+            reference_write(target->request, cell, feature->default_value);
+        } else {
+            memcpy(cell, feature->default_value.data, feature->default_value.bytes);
+        }
+    }
+}
+
+/* Picks the group's columns out of a body in the layout of the current revision. */
+static void columns_copy(const struct plan_group *group, const uint8_t *from, uint8_t *to) {
+    const struct row_body *stored = &view_current(group->view)->layout.body;
+    memset(to, 0, group->body.bytes);
+    for (uint32_t c = 0; c < group->body.columns_count; c++) {
+        uint32_t column = group->columns[c];
+        if (row_is_null(from, column)) {
+            null_bit_set(to, c);
+            continue;
+        }
+        const struct row_column *cell = &stored->columns[column];
+        memcpy(to + group->body.columns[c].offset, from + cell->offset, cell->bytes);
+    }
+}
+
+/* Replaces the places of the partition by references into the reply's heap. */
+static void references_write(const struct get_target *target, const struct partition_read *read,
+                             uint8_t *body) {
+    const struct row_body *layout = &target->group->body;
+    for (uint32_t c = 0; c < layout->columns_count; c++) {
+        const struct row_column *cell = &layout->columns[c];
+        if (type_fixed_bytes(cell->type) != 0 || row_is_null(body, c)) continue;
+        struct bytes value = partition_value(read->partition, load_u64(body + cell->offset));
+        reference_write(target->request, body + cell->offset, value);
+    }
+}
+
+static void body_write(struct get_batch *batch, const struct get_target *target,
+                       const struct partition_read *read, uint8_t *body) {
+    const struct plan_group *group = target->group;
+    const struct view *view = group->view;
+    const struct row_body *current = &view_current(view)->layout.body;
+    uint8_t *stored = read->copy;
+    if (read->revision + 1u != view->revisions_count) {
+        FST_ASSERT(read->revision < view->revisions_count);
+        size_t scratch_used = batch->scratch_used;
+        uint8_t *converted = scratch_get(batch, 2 * bytes_align(current->bytes, 16));
+        uint8_t *source = converted + bytes_align(current->bytes, 16);
+        memcpy(source, stored, read->body_bytes); /* The copy may lie in the reply itself. */
+        row_convert(&view->revisions[read->revision].layout.body, source, current, converted);
+        if (group->is_whole)
+            memcpy(body, converted, current->bytes);
+        else
+            columns_copy(group, converted, body);
+        batch->scratch_used = scratch_used;
+    } else if (!group->is_whole) {
+        columns_copy(group, stored, body);
+    }
+    if (group->body.references_count > 0) references_write(target, read, body);
+}
+
+static void group_finish(struct get_batch *batch, const struct partition_read *read,
+                         const struct get_target *target, int64_t now_us) {
+    struct get_request *request = target->request;
+    int64_t as_of_us = request->as_of_us == GET_NOW ? now_us : request->as_of_us;
+    const struct plan_group *group = target->group;
+    uint8_t *out = target->out;
+    uint8_t *body = out + PLAN_GROUP_HEADER_BYTES;
+    int64_t ttl_us = group->view->ttl_us;
+    bool is_there = read->is_found && read->event_us <= as_of_us;
+    if (!is_there) {
+        memset(out, 0, PLAN_GROUP_HEADER_BYTES);
+        store_u64(out + GROUP_STATUS, FST_NOT_FOUND);
+        body_clear(&group->body, body);
+    } else {
+        bool is_expired = ttl_us > 0 && read->event_us < as_of_us - ttl_us;
+        store_u64(out + GROUP_STATUS, is_expired ? FST_EXPIRED : FST_OK);
+        store_i64(out + GROUP_EVENT, read->event_us);
+        store_i64(out + GROUP_CREATED, read->created_us);
+        store_u64(out + GROUP_LSN, read->lsn);
+        *request->rows_found_total += 1;
+        if (is_expired && !request->serves_expired)
+            body_clear(&group->body, body);
+        else
+            body_write(batch, target, read, body);
+    }
+    if (group->has_defaults) defaults_write(target, body);
+}
+
+void get_batch_run(struct get_batch *batch) {
+    if (batch->reads_count == 0) return;
+    partition_read_many(batch->reads, batch->reads_count);
+    int64_t now_us = io_now_us(batch->store.io);
+    for (uint32_t i = 0; i < batch->reads_count; i++) {
+        group_finish(batch, &batch->reads[i], &batch->targets[i], now_us);
+    }
+    batch->reads_count = 0;
+    batch->scratch_used = 0;
+}
+
+/* ---- putting ---- */
+
+/* The canonical key of one entity out of the request's key, whose columns are at `columns`. */
+static struct bytes entity_key(struct get_batch *batch, const struct read_plan *plan,
+                               const struct plan_entity *entity, struct bytes key) {
+    if (entity->is_whole_key) return key;
+    struct bytes columns[PLAN_KEY_COLUMNS_MAX];
+    struct reader reader = reader_of(key.data, key.bytes);
+    for (uint32_t i = 0; i < plan->key_columns_count; i++) {
+        columns[i] = key_read(&plan->key_types[i], 1, &reader);
+    }
+    uint32_t count = entity->entity->keys_count;
+    if (count == 1) return columns[entity->key_columns[0]];
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) bytes += columns[entity->key_columns[i]].bytes;
+    uint8_t *joined = scratch_get(batch, bytes);
+    uint8_t *at = joined;
+    for (uint32_t i = 0; i < count; i++) {
+        struct bytes column = columns[entity->key_columns[i]];
+        memcpy(at, column.data, column.bytes);
+        at += column.bytes;
+    }
+    return (struct bytes){.data = joined, .bytes = bytes};
+}
+
+static void key_reads_put(struct get_batch *batch, struct get_request *request, struct bytes key,
+                          uint8_t *row) {
+    const struct read_plan *plan = request->plan;
+    struct partition_read wanted[PLAN_ENTITIES_MAX];
+    for (uint32_t e = 0; e < plan->entities_count; e++) {
+        const struct plan_entity *entity = &plan->entities[e];
+        struct bytes own = entity_key(batch, plan, entity, key);
+        uint32_t p = hash_partition(own.data, own.bytes, batch->store.partitions_count);
+        wanted[e] = (struct partition_read){
+            .partition = batch->store.partitions[p],
+            .key = own,
+            .hash = partition_hash(&batch->store.secret, entity->entity->id, own),
+            .key_bytes_fixed = entity->key_bytes_fixed,
+        };
+    }
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        const struct plan_group *group = &plan->groups[g];
+        uint8_t *out = row + group->offset;
+        struct partition_read *read = &batch->reads[batch->reads_count];
+        *read = wanted[group->entity];
+        read->view_id = group->view->id;
+        read->body_bytes_max = group->stored_bytes_max;
+        read->copy = group->is_whole ? out + PLAN_GROUP_HEADER_BYTES
+                                     : scratch_get(batch, group->stored_bytes_max);
+        batch->targets[batch->reads_count] =
+            (struct get_target){.request = request, .group = group, .out = out};
+        batch->reads_count += 1;
+    }
+}
+
+void get_batch_put(struct get_batch *batch, struct get_request *request) {
+    const struct read_plan *plan = request->plan;
+    FST_ASSERT(plan->has_references == (request->heap != NULL));
+    size_t scratch_bytes = key_scratch_bytes(plan);
+    FST_ASSERT(scratch_bytes <= GET_SCRATCH_BYTES);
+    struct reader keys = reader_of(request->keys, request->keys_bytes);
+    for (uint32_t i = 0; i < request->keys_count; i++) {
+        if (batch->reads_count + plan->groups_count > GET_READS_MAX ||
+            batch->scratch_used + scratch_bytes > GET_SCRATCH_BYTES) {
+            get_batch_run(batch);
+        }
+        struct bytes key = key_read(plan->key_types, plan->key_columns_count, &keys);
+        FST_ASSERT(!keys.failed);
+        key_reads_put(batch, request, key, request->rows + (size_t)i * plan->row_bytes);
+    }
+}

@@ -1,0 +1,288 @@
+#include "query/read_plan.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "query/layout.h"
+
+enum { NAME_TEXT_BYTES = 2 * NAME_BYTES_MAX + 16 };
+
+/* A plan under construction: all wanted columns in request order, before they are grouped. */
+struct draft {
+    const struct catalog *catalog;
+    struct service_feature *wanted;
+    uint32_t wanted_count;
+    uint32_t wanted_max;
+};
+
+static enum fst_status draft_put(struct draft *draft, const struct view *view, uint32_t column,
+                                 struct fst_error *error) {
+    if (draft->wanted_count == FEATURES_MAX) {
+        return fst_error_set(error, FST_TOO_LARGE, "expected at most %d features in a request",
+                             FEATURES_MAX);
+    }
+    for (uint32_t i = 0; i < draft->wanted_count; i++) {
+        if (draft->wanted[i].view == view && draft->wanted[i].column == column) {
+            return fst_error_set(error, FST_INVALID, "feature %s.%s:%s is asked for twice",
+                                 view->space.text, view->name.text,
+                                 view->features[column].name.text);
+        }
+    }
+    draft->wanted[draft->wanted_count++] = (struct service_feature){.view = view, .column = column};
+    return FST_OK;
+}
+
+/* One "view:feature" or "view:*". */
+static enum fst_status draft_put_name(struct draft *draft, struct bytes name,
+                                      struct fst_error *error) {
+    char text[NAME_TEXT_BYTES + NAME_BYTES_MAX];
+    if (name.bytes == 0 || name.bytes >= sizeof text || memchr(name.data, 0, name.bytes)) {
+        return fst_error_set(error, FST_INVALID,
+                             "expected a feature as view:feature, found %zu bytes", name.bytes);
+    }
+    memcpy(text, name.data, name.bytes);
+    text[name.bytes] = 0;
+    char *colon = strchr(text, ':');
+    if (!colon) {
+        return fst_error_set(error, FST_INVALID, "expected view:feature or view:*, found '%s'",
+                             text);
+    }
+    *colon = 0;
+    const struct view *view = catalog_find_view(draft->catalog, text);
+    if (!view) return fst_error_set(error, FST_UNKNOWN, "there is no view '%s'", text);
+    if (strcmp(colon + 1, "*") == 0) {
+        for (uint32_t i = 0; i < view->features_count; i++) {
+            FST_TRY(draft_put(draft, view, i, error));
+        }
+        return FST_OK;
+    }
+    int column = view_find_feature(view, colon + 1);
+    if (column < 0) {
+        return fst_error_set(error, FST_UNKNOWN, "view '%s' has no feature '%s'", text, colon + 1);
+    }
+    return draft_put(draft, view, (uint32_t)column, error);
+}
+
+static enum fst_status draft_put_service(struct draft *draft, struct bytes name,
+                                         struct fst_error *error) {
+    char text[NAME_TEXT_BYTES];
+    if (name.bytes == 0 || name.bytes >= sizeof text || memchr(name.data, 0, name.bytes)) {
+        return fst_error_set(error, FST_INVALID, "expected the name of a service, found %zu bytes",
+                             name.bytes);
+    }
+    memcpy(text, name.data, name.bytes);
+    text[name.bytes] = 0;
+    const struct service *service = catalog_find_service(draft->catalog, text);
+    if (!service) return fst_error_set(error, FST_UNKNOWN, "there is no service '%s'", text);
+    for (uint32_t i = 0; i < service->features_count; i++) {
+        FST_TRY(draft_put(draft, service->features[i].view, service->features[i].column, error));
+    }
+    return FST_OK;
+}
+
+/* The plan's number for a key column, adding it if it is new. */
+static enum fst_status key_column_put(struct read_plan *plan, const struct key_column *column,
+                                      uint16_t *index_out, struct fst_error *error) {
+    for (uint32_t i = 0; i < plan->key_columns_count; i++) {
+        if (strcmp(plan->key_columns[i].name.text, column->name.text) != 0) continue;
+        if (!type_is_equal(plan->key_columns[i].type, column->type)) {
+            return fst_error_set(error, FST_INVALID,
+                                 "key column '%s' has different types in the entities asked for",
+                                 column->name.text);
+        }
+        *index_out = (uint16_t)i;
+        return FST_OK;
+    }
+    if (plan->key_columns_count == PLAN_KEY_COLUMNS_MAX) {
+        return fst_error_set(error, FST_TOO_LARGE, "expected at most %d key columns in a request",
+                             PLAN_KEY_COLUMNS_MAX);
+    }
+    plan->key_columns[plan->key_columns_count] = *column;
+    plan->key_types[plan->key_columns_count] = column->type;
+    *index_out = (uint16_t)plan->key_columns_count++;
+    return FST_OK;
+}
+
+static enum fst_status entity_put(struct read_plan *plan, const struct entity *entity,
+                                  uint32_t *index_out, struct fst_error *error) {
+    for (uint32_t i = 0; i < plan->entities_count; i++) {
+        if (plan->entities[i].entity == entity) {
+            *index_out = i;
+            return FST_OK;
+        }
+    }
+    if (plan->entities_count == PLAN_ENTITIES_MAX) {
+        return fst_error_set(error, FST_TOO_LARGE, "expected at most %d entities in a request",
+                             PLAN_ENTITIES_MAX);
+    }
+    struct plan_entity *put = &plan->entities[plan->entities_count];
+    *put = (struct plan_entity){
+        .entity = entity,
+        .key_bytes_fixed = key_fixed_bytes(entity->key_types, entity->keys_count),
+    };
+    for (uint32_t i = 0; i < entity->keys_count; i++) {
+        FST_TRY(key_column_put(plan, &entity->keys[i], &put->key_columns[i], error));
+    }
+    *index_out = plan->entities_count++;
+    return FST_OK;
+}
+
+static void entities_finish(struct read_plan *plan) {
+    for (uint32_t e = 0; e < plan->entities_count; e++) {
+        struct plan_entity *entity = &plan->entities[e];
+        entity->is_whole_key = entity->entity->keys_count == plan->key_columns_count;
+        for (uint32_t i = 0; i < entity->entity->keys_count; i++) {
+            if (entity->key_columns[i] != i) entity->is_whole_key = false;
+        }
+    }
+    plan->key_bytes_fixed = key_fixed_bytes(plan->key_types, plan->key_columns_count);
+}
+
+static uint32_t group_find(const struct read_plan *plan, const struct view *view) {
+    uint32_t g = 0;
+    while (g < plan->groups_count && plan->groups[g].view != view) g++;
+    return g;
+}
+
+static void group_finish(struct plan_group *group, struct row_column *columns) {
+    struct type types[FEATURES_MAX];
+    const struct view *view = group->view;
+    uint32_t count = group->body.columns_count;
+    group->is_whole = count == view->features_count;
+    for (uint32_t i = 0; i < count; i++) {
+        types[i] = view->features[group->columns[i]].type;
+        if (group->columns[i] != i) group->is_whole = false;
+        if (view->features[group->columns[i]].has_default) group->has_defaults = true;
+    }
+    row_body_init(&group->body, columns, types, count);
+    group->bytes = PLAN_GROUP_HEADER_BYTES + group->body.bytes;
+    for (uint32_t r = 0; r < view->revisions_count; r++) {
+        uint32_t bytes = view->revisions[r].layout.body.bytes;
+        if (bytes > group->stored_bytes_max) group->stored_bytes_max = bytes;
+    }
+}
+
+/* Memory of a plan: struct, groups, features, columns of views and bodies, in one block. */
+static struct read_plan *plan_alloc(uint32_t features_count) {
+    size_t groups = features_count * sizeof(struct plan_group);
+    size_t features = features_count * sizeof(struct plan_feature);
+    size_t columns = features_count * sizeof(uint32_t);
+    size_t cells = features_count * sizeof(struct row_column);
+    size_t head = bytes_align(sizeof(struct read_plan), 16);
+    uint8_t *memory = calloc(1, head + groups + features + columns + cells);
+    if (!memory) return NULL;
+    struct read_plan *plan = (struct read_plan *)(void *)memory;
+    plan->groups = (struct plan_group *)(void *)(memory + head);
+    plan->features = (struct plan_feature *)(void *)(memory + head + groups);
+    return plan;
+}
+
+static enum fst_status plan_fill(struct read_plan *plan, const struct draft *draft,
+                                 struct fst_error *error) {
+    uint32_t count = draft->wanted_count;
+    plan->features_count = count;
+    uint32_t *columns = (uint32_t *)(void *)(plan->features + count);
+    struct row_column *cells = (struct row_column *)(void *)(columns + count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t g = group_find(plan, draft->wanted[i].view);
+        if (g == plan->groups_count) {
+            plan->groups[g].view = draft->wanted[i].view;
+            FST_TRY(
+                entity_put(plan, draft->wanted[i].view->entity, &plan->groups[g].entity, error));
+            plan->groups_count += 1;
+        }
+        plan->features[i] =
+            (struct plan_feature){.group = g, .column = plan->groups[g].body.columns_count++};
+    }
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        struct plan_group *group = &plan->groups[g];
+        group->columns = columns;
+        for (uint32_t i = 0; i < count; i++) {
+            if (plan->features[i].group == g) *columns++ = draft->wanted[i].column;
+        }
+        group_finish(group, cells);
+        cells += group->body.columns_count;
+        group->offset = plan->row_bytes;
+        plan->row_bytes += group->bytes;
+        if (group->body.references_count > 0) plan->has_references = true;
+    }
+    entities_finish(plan);
+    return FST_OK;
+}
+
+static enum fst_status draft_fill(struct draft *draft, enum plan_kind kind,
+                                  const struct bytes *names, uint32_t count,
+                                  struct fst_error *error) {
+    if (kind == PLAN_SERVICE) {
+        if (count != 1) {
+            return fst_error_set(error, FST_INVALID, "expected one service name, found %u", count);
+        }
+        return draft_put_service(draft, names[0], error);
+    }
+    for (uint32_t i = 0; i < count; i++) FST_TRY(draft_put_name(draft, names[i], error));
+    if (draft->wanted_count == 0) {
+        return fst_error_set(error, FST_INVALID, "expected at least one feature, found none");
+    }
+    return FST_OK;
+}
+
+enum fst_status read_plan_create(struct read_plan **plan_out, const struct catalog *catalog,
+                                 enum plan_kind kind, const struct bytes *names, uint32_t count,
+                                 struct fst_error *error) {
+    FST_ASSERT(kind == PLAN_FEATURES || kind == PLAN_SERVICE);
+    struct read_plan *plan = NULL;
+    struct draft draft = {.catalog = catalog,
+                          .wanted = calloc(FEATURES_MAX, sizeof(struct service_feature))};
+    if (!draft.wanted) return FST_NO_MEMORY;
+    enum fst_status status = draft_fill(&draft, kind, names, count, error);
+    if (status != FST_OK) goto done;
+    plan = plan_alloc(draft.wanted_count);
+    if (!plan) {
+        status = FST_NO_MEMORY;
+        goto done;
+    }
+    plan->kind = kind;
+    status = plan_fill(plan, &draft, error);
+    if (status != FST_OK) goto done;
+    status = layout_of_read(plan);
+    if (status != FST_OK) goto done;
+    FST_ASSERT(read_plan_check(plan) == FST_OK);
+    *plan_out = plan;
+    plan = NULL;
+done:
+    read_plan_destroy(plan);
+    free(draft.wanted);
+    return status;
+}
+
+void read_plan_destroy(struct read_plan *plan) {
+    if (!plan) return;
+    free((void *)(uintptr_t)plan->layout.data);
+    free(plan);
+}
+
+enum fst_status read_plan_check(const struct read_plan *plan) {
+    uint32_t at = 0;
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        const struct plan_group *group = &plan->groups[g];
+        if (group->offset != at || group->bytes % 8 != 0) return FST_CORRUPT; /* Q1 */
+        at += group->bytes;
+        bool is_whole = group->body.columns_count == group->view->features_count;
+        for (uint32_t c = 0; c < group->body.columns_count; c++) {
+            if (group->columns[c] >= group->view->features_count) return FST_CORRUPT; /* Q2 */
+            if (group->columns[c] != c) is_whole = false;
+        }
+        if (is_whole != group->is_whole) return FST_CORRUPT; /* Q3 */
+    }
+    if (at != plan->row_bytes) return FST_CORRUPT; /* Q1 */
+    for (uint32_t i = 0; i < plan->features_count; i++) {
+        const struct plan_feature *feature = &plan->features[i];
+        if (feature->group >= plan->groups_count) return FST_CORRUPT; /* Q2 */
+        const struct row_body *body = &plan->groups[feature->group].body;
+        if (feature->column >= body->columns_count) return FST_CORRUPT; /* Q2 */
+        const struct row_column *cell = &body->columns[feature->column];
+        if (cell->offset + cell->bytes > body->bytes) return FST_CORRUPT; /* Q2 */
+    }
+    return FST_OK;
+}

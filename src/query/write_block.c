@@ -1,0 +1,256 @@
+#include "query/write_block.h"
+
+#include "base/assert.h"
+
+/* One column as it lies in the payload. */
+struct column {
+    struct type type;
+    uint32_t bytes_each;  /* 0: values have ends */
+    const uint8_t *nulls; /* NULL for key columns */
+    const uint8_t *ends;  /* u32 per row */
+    const uint8_t *values;
+};
+
+enum fst_status write_block_decode(struct bytes payload, struct write_block *block_out,
+                                   struct fst_error *error) {
+    struct reader reader = reader_of(payload.data, payload.bytes);
+    struct write_block block = {.layout_id = read_u64(&reader), .sequence = read_u64(&reader)};
+    block.rows_count = read_u32(&reader);
+    uint8_t ack = read_u8(&reader);
+    uint8_t columns = read_u8(&reader);
+    uint16_t reserved = read_u16(&reader);
+    if (reader.failed) {
+        return fst_error_set(error, FST_BAD_FRAME, "WRITE: expected 24 bytes of header, found %zu",
+                             payload.bytes);
+    }
+    if (block.rows_count == 0 || block.rows_count > ROW_SET_ROWS_MAX) {
+        return fst_error_set(error, block.rows_count ? FST_TOO_LARGE : FST_BAD_FRAME,
+                             "WRITE rows_count: expected 1 to %d, found %u", ROW_SET_ROWS_MAX,
+                             block.rows_count);
+    }
+    if (ack > 1) {
+        return fst_error_set(error, FST_BAD_FRAME, "WRITE ack: expected 0 or 1, found %u", ack);
+    }
+    if (columns > 1) {
+        return fst_error_set(error, FST_BAD_FRAME, "WRITE columns: unknown bits in %#x", columns);
+    }
+    if (reserved != 0) {
+        return fst_error_set(error, FST_BAD_FRAME, "WRITE reserved: expected 0, found %u",
+                             reserved);
+    }
+    block.is_durable = ack == 1;
+    block.has_created = columns == 1;
+    block.columns = reader;
+    *block_out = block;
+    return FST_OK;
+}
+
+/* Bounds of a column: every end is in order, and inside the payload. */
+static bool column_read(struct reader *reader, struct type type, bool is_key, uint32_t rows_count,
+                        struct column *column_out) {
+    struct column column = {.type = type, .bytes_each = type_fixed_bytes(type)};
+    if (!is_key) column.nulls = read_bytes(reader, (rows_count + 7) / 8);
+    if (column.bytes_each > 0) {
+        column.values = read_bytes(reader, (size_t)column.bytes_each * rows_count);
+    } else {
+        column.ends = read_bytes(reader, (size_t)4 * rows_count);
+        if (!column.ends) return false;
+        uint32_t last = 0;
+        for (uint32_t i = 0; i < rows_count; i++) {
+            uint32_t end = load_u32(column.ends + (size_t)4 * i);
+            if (end < last) return false;
+            last = end;
+        }
+        column.values = read_bytes(reader, last);
+    }
+    *column_out = column;
+    return !reader->failed;
+}
+
+static struct bytes column_value(const struct column *column, uint32_t row) {
+    if (column->bytes_each > 0) {
+        return (struct bytes){.data = column->values + (size_t)column->bytes_each * row,
+                              .bytes = column->bytes_each};
+    }
+    uint32_t begin = row ? load_u32(column->ends + (size_t)4 * (row - 1)) : 0;
+    uint32_t end = load_u32(column->ends + (size_t)4 * row);
+    return (struct bytes){.data = column->values + begin, .bytes = end - begin};
+}
+
+static bool column_is_null(const struct column *column, uint32_t row) {
+    return column->nulls && (column->nulls[row / 8] >> (row % 8) & 1);
+}
+
+/* ---- rows ---- */
+
+struct rows {
+    struct row_set set;
+    const struct row_layout *layout;
+    uint32_t heap_bytes_max;
+};
+
+static uint8_t *image_at(const struct rows *rows, uint32_t row) {
+    return rows->set.images + (size_t)row * rows->layout->image_bytes;
+}
+
+/* The heap was sized from the payload, so it always has room. */
+static uint8_t *heap_get(struct rows *rows, size_t bytes, uint8_t *cell) {
+    struct row_reference reference = {.offset = rows->set.heap_bytes, .bytes = (uint32_t)bytes};
+    size_t padded = bytes_align(bytes, 8);
+    FST_ASSERT(rows->set.heap_bytes + padded <= rows->heap_bytes_max);
+    uint8_t *at = rows->set.heap + rows->set.heap_bytes;
+    memset(at + bytes, 0, padded - bytes);
+    rows->set.heap_bytes += (uint32_t)padded;
+    memcpy(cell, &reference, sizeof reference);
+    return at;
+}
+
+static void key_write(struct rows *rows, const struct column *columns, uint32_t keys_count,
+                      uint32_t row) {
+    uint8_t key[KEY_COLUMNS_MAX * 16 + KEY_BYTES_MAX];
+    struct writer w = writer_of(key, sizeof key);
+    for (uint32_t i = 0; i < keys_count; i++) {
+        struct bytes value = column_value(&columns[i], row);
+        if (columns[i].bytes_each == 0)
+            write_short(&w, value.data, value.bytes);
+        else
+            write_bytes(&w, value.data, value.bytes);
+    }
+    const struct entity *entity = rows->set.view->entity;
+    struct bytes canonical = {.data = key, .bytes = writer_used(&w)};
+    enum fst_status status =
+        w.failed ? FST_TOO_LARGE : key_check(entity->key_types, entity->keys_count, canonical);
+    if (status != FST_OK) {
+        rows->set.statuses[row] = (uint8_t)status;
+        return;
+    }
+    uint8_t *cell = image_at(rows, row) + ROW_KEY_OFFSET;
+    if (rows->layout->key_bytes > 0)
+        memcpy(cell, key, canonical.bytes);
+    else
+        memcpy(heap_get(rows, canonical.bytes, cell), key, canonical.bytes);
+}
+
+static bool is_float(uint8_t kind) {
+    return kind == TYPE_FLOAT32 || kind == TYPE_FLOAT64 || kind == TYPE_VECTOR || kind == TYPE_LIST;
+}
+
+static bool is_any_bits(uint8_t kind) {
+    return kind != TYPE_BOOL && kind != TYPE_STRING && kind != TYPE_LIST;
+}
+
+static void column_write(struct rows *rows, const struct column *column, uint32_t view_column) {
+    const struct row_column *cell = &rows->layout->body.columns[view_column];
+    size_t offset = rows->layout->body_offset;
+    for (uint32_t row = 0; row < rows->set.rows_count; row++) {
+        uint8_t *body = image_at(rows, row) + offset;
+        if (column_is_null(column, row)) {
+            body[view_column / 8] |= (uint8_t)(1u << (view_column % 8));
+            continue;
+        }
+        struct bytes value = column_value(column, row);
+        if (!is_any_bits(column->type.kind) || value.bytes > VALUE_BYTES_MAX) {
+            enum fst_status status = value_check(column->type, value);
+            if (status != FST_OK) {
+                rows->set.statuses[row] = (uint8_t)status;
+                continue;
+            }
+        }
+        uint8_t *to = body + cell->offset;
+        if (column->bytes_each == 0) to = heap_get(rows, value.bytes, to);
+        memcpy(to, value.data, value.bytes);
+        if (is_float(column->type.kind)) value_normalize(column->type, to, value.bytes);
+    }
+}
+
+/* Columns that were not given are null. */
+static void columns_clear(struct rows *rows, const struct write_plan *plan) {
+    bool is_given[FEATURES_MAX] = {false};
+    for (uint32_t i = 0; i < plan->columns_count; i++) is_given[plan->columns[i]] = true;
+    for (uint32_t c = 0; c < plan->view->features_count; c++) {
+        if (is_given[c]) continue;
+        for (uint32_t row = 0; row < rows->set.rows_count; row++) {
+            uint8_t *body = image_at(rows, row) + rows->layout->body_offset;
+            body[c / 8] |= (uint8_t)(1u << (c % 8));
+        }
+    }
+}
+
+static enum fst_status rows_init(struct rows *rows, const struct write_plan *plan,
+                                 uint32_t rows_count, size_t payload_bytes, struct arena *arena) {
+    const struct view *view = plan->view;
+    rows->layout = &view_current(view)->layout;
+    size_t images_bytes = (size_t)rows_count * rows->layout->image_bytes;
+    /* Each value without a fixed size took 4 bytes for its end, each key part 2: padding to 8 fits
+     * in another 8 bytes per value. */
+    size_t values = (size_t)rows_count * (rows->layout->body.references_count + 1);
+    if (images_bytes > arena->capacity_bytes / 2) return FST_TOO_LARGE;
+    rows->heap_bytes_max = (uint32_t)(payload_bytes + values * 8 + (size_t)rows_count * 32);
+    rows->set = (struct row_set){
+        .view = view,
+        .rows_count = rows_count,
+        .images = arena_get(arena, images_bytes),
+        .statuses = arena_get(arena, rows_count),
+        .heap = arena_get(arena, rows->heap_bytes_max),
+    };
+    if (!rows->set.images || !rows->set.statuses || !rows->set.heap) return FST_OVERLOADED;
+    memset(rows->set.images, 0, images_bytes);
+    memset(rows->set.statuses, FST_OK, rows_count);
+    return FST_OK;
+}
+
+static void times_write(struct rows *rows, const uint8_t *event_us, const uint8_t *created_us,
+                        int64_t now_us) {
+    for (uint32_t row = 0; row < rows->set.rows_count; row++) {
+        uint8_t *image = image_at(rows, row);
+        memcpy(image, event_us + (size_t)8 * row, 8);
+        if (created_us)
+            memcpy(image + 8, created_us + (size_t)8 * row, 8);
+        else
+            store_i64(image + 8, now_us);
+    }
+}
+
+enum fst_status write_block_rows(struct write_block *block, const struct write_plan *plan,
+                                 int64_t now_us, struct arena *arena, struct row_set *set_out,
+                                 struct fst_error *error) {
+    struct reader *reader = &block->columns;
+    size_t payload_bytes = reader_left(reader);
+    const struct entity *entity = plan->view->entity;
+    const uint8_t *event_us = read_bytes(reader, (size_t)8 * block->rows_count);
+    const uint8_t *created_us =
+        block->has_created ? read_bytes(reader, (size_t)8 * block->rows_count) : NULL;
+    size_t columns_count = entity->keys_count + plan->columns_count;
+    struct column *columns = arena_get(arena, columns_count * sizeof *columns);
+    if (!columns) return fst_error_set(error, FST_OVERLOADED, "no memory for this write now");
+    for (size_t i = 0; i < columns_count; i++) {
+        bool is_key = i < entity->keys_count;
+        struct type type = is_key
+                               ? entity->key_types[i]
+                               : plan->view->features[plan->columns[i - entity->keys_count]].type;
+        if (!column_read(reader, type, is_key, block->rows_count, &columns[i])) {
+            return fst_error_set(error, FST_BAD_FRAME,
+                                 "WRITE column %zu: its values do not lie inside the frame", i);
+        }
+    }
+    if (!reader_is_done(reader)) {
+        return fst_error_set(error, FST_BAD_FRAME, "WRITE: %zu bytes after the last column",
+                             reader_left(reader));
+    }
+    struct rows rows;
+    enum fst_status status = rows_init(&rows, plan, block->rows_count, payload_bytes, arena);
+    if (status != FST_OK) {
+        return fst_error_set(error, status, "%u rows of %u bytes do not fit into memory for writes",
+                             block->rows_count, rows.layout->image_bytes);
+    }
+    times_write(&rows, event_us, created_us, now_us);
+    for (uint32_t row = 0; row < block->rows_count; row++) {
+        key_write(&rows, columns, entity->keys_count, row);
+    }
+    columns_clear(&rows, plan);
+    for (uint32_t i = 0; i < plan->columns_count; i++) {
+        column_write(&rows, &columns[entity->keys_count + i], plan->columns[i]);
+    }
+    *set_out = rows.set;
+    return FST_OK;
+}
