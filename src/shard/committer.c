@@ -1,0 +1,374 @@
+#include "shard/committer.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+enum { CHANGE_PARTITION = 0xffff };
+
+enum fst_status committer_init(struct committer *committer, struct log *log,
+                               struct partition *const *partitions, uint32_t partitions_count,
+                               _Atomic bool *is_disk_full) {
+    *committer = (struct committer){
+        .log = log,
+        .partitions = partitions,
+        .partitions_count = partitions_count,
+        .is_disk_full = is_disk_full,
+        .lsns = calloc(partitions_count, sizeof(uint64_t)),
+        .filling.entries = calloc(COMMITTER_PENDING_MAX, sizeof(struct committer_pending)),
+        .flying.entries = calloc(COMMITTER_PENDING_MAX, sizeof(struct committer_pending)),
+    };
+    if (!committer->lsns || !committer->filling.entries || !committer->flying.entries) {
+        committer_deinit(committer);
+        return FST_NO_MEMORY;
+    }
+    for (uint32_t p = 0; p < partitions_count; p++) {
+        committer->lsns[p] = partition_applied_lsn(partitions[p]);
+    }
+    return FST_OK;
+}
+
+void committer_deinit(struct committer *committer) {
+    free(committer->lsns);
+    free(committer->filling.entries);
+    free(committer->flying.entries);
+    *committer = (struct committer){0};
+}
+
+/* ---- answers ---- */
+
+static void part_answered(struct committer *committer, struct write_batch *batch) {
+    FST_ASSERT(batch->parts_open > 0);
+    batch->parts_open -= 1;
+    if (batch->parts_open > 0) return;
+    batch->message.kind = MESSAGE_WRITTEN;
+    message_list_put(&committer->done, &batch->message);
+}
+
+static void statuses_count(struct committer *committer, const struct write_part *part) {
+    for (uint32_t i = 0; i < part->rows_count; i++) {
+        enum fst_status status = part->statuses[i];
+        if (status == FST_OK)
+            committer->counts.rows_written += 1;
+        else if (status == FST_STALE)
+            committer->counts.rows_stale += 1;
+        else if (status != FST_DUPLICATE)
+            committer->counts.rows_refused += 1;
+    }
+}
+
+static void part_answer(struct committer *committer, struct write_batch *batch, uint32_t index,
+                        enum fst_status status) {
+    struct write_part *part = &batch->parts[index];
+    memset(part->statuses, status, part->rows_count);
+    statuses_count(committer, part);
+    part_answered(committer, batch);
+}
+
+/* ---- admission ---- */
+
+static void pending_put(struct committer_group *group, struct committer_pending pending) {
+    FST_ASSERT(group->count < COMMITTER_PENDING_MAX);
+    group->entries[group->count++] = pending;
+}
+
+/* Why nothing of this size can be logged now; FST_OK if it can. */
+static enum fst_status log_refusal(const struct committer *committer, size_t body_bytes) {
+    if (committer->is_failed) return FST_OUTCOME_UNKNOWN;
+    if (body_bytes > log_body_bytes_max(committer->log)) return FST_TOO_LARGE;
+    if (log_is_stuck(committer->log) && *committer->is_disk_full) return FST_DISK_FULL;
+    if (body_bytes > log_room_bytes(committer->log)) return FST_OVERLOADED;
+    if (committer->filling.count == COMMITTER_PENDING_MAX) return FST_OVERLOADED;
+    return FST_OK;
+}
+
+/* Applies rows that may be seen before they are durable. The record stays in the group for the
+ * log. */
+static void part_apply_early(struct committer *committer, const struct view *view,
+                             struct log_record_header *header, struct write_part *part) {
+    enum fst_status status = partition_apply(committer->partitions[part->partition], view, header,
+                                             part->body, false, part->statuses);
+    FST_ASSERT(status == FST_OK);
+    statuses_count(committer, part);
+}
+
+static void part_log(struct committer *committer, const struct view *view,
+                     struct write_batch *batch, uint32_t index, int64_t now_us) {
+    struct write_part *part = &batch->parts[index];
+    struct log_record_header header = {
+        .type = LOG_RECORD_ROWS,
+        .partition = (uint16_t)part->partition,
+        .lsn = committer->lsns[part->partition] + 1,
+        .arrival_us = (uint64_t)now_us,
+    };
+    uint8_t *body = log_append(committer->log, &header, part->body_bytes);
+    FST_ASSERT(body); /* log_refusal() said there is room. */
+    memcpy(body, part->body, part->body_bytes);
+    committer->lsns[part->partition] += part->rows_count; /* W3 */
+    bool is_answered = false;
+    if (view->is_visible_from_memory) {
+        part_apply_early(committer, view, &header, part);
+        is_answered = !batch->is_durable;
+    }
+    pending_put(&committer->filling,
+                (struct committer_pending){.batch = batch,
+                                           .part = index,
+                                           .has_record = true,
+                                           .is_applied = view->is_visible_from_memory,
+                                           .is_answered = is_answered});
+    if (is_answered) part_answered(committer, batch);
+}
+
+/* The first attempt may still be on its way to disk: this answer waits for the last group that may
+ * hold it. It never opens one, because a group without records is not written (W4). */
+static void part_repeat(struct committer *committer, struct write_batch *batch, uint32_t index) {
+    struct write_part *part = &batch->parts[index];
+    bool is_filling = committer->filling.count > 0;
+    struct committer_group *group = is_filling ? &committer->filling : &committer->flying;
+    if (!is_filling && !committer->is_flying) {
+        part_answer(committer, batch, index, FST_DUPLICATE);
+    } else if (group->count == COMMITTER_PENDING_MAX) {
+        part_answer(committer, batch, index, FST_OVERLOADED);
+    } else {
+        memset(part->statuses, FST_DUPLICATE, part->rows_count);
+        pending_put(group, (struct committer_pending){.batch = batch, .part = index});
+    }
+}
+
+static void part_take(struct committer *committer, const struct view *view,
+                      struct write_batch *batch, uint32_t index, int64_t now_us) {
+    struct write_part *part = &batch->parts[index];
+    enum fst_status refusal = log_refusal(committer, part->body_bytes);
+    if (refusal != FST_OK) {
+        part_answer(committer, batch, index, refusal);
+        return;
+    }
+    switch (partition_admit(committer->partitions[part->partition], view, part->body)) {
+    case PARTITION_FULL:
+        part_answer(committer, batch, index, FST_FULL);
+        return;
+    case PARTITION_REPEATED:
+        part_repeat(committer, batch, index);
+        return;
+    case PARTITION_ADMIT:
+        part_log(committer, view, batch, index, now_us);
+        return;
+    }
+}
+
+void committer_take(struct committer *committer, const struct catalog *catalog,
+                    struct write_batch *batch, int64_t now_us) {
+    const struct view *view = catalog->views_by_id[batch->view_id];
+    FST_ASSERT(view);
+    batch->parts_open = batch->parts_count;
+    /* The last part answered may hand the batch back: its count is read before. */
+    uint32_t parts_count = batch->parts_count;
+    for (uint32_t i = 0; i < parts_count; i++) part_take(committer, view, batch, i, now_us);
+}
+
+void committer_take_change(struct committer *committer, struct write_change *change,
+                           int64_t now_us) {
+    change->message.kind = MESSAGE_CHANGED;
+    change->status = log_refusal(committer, change->change.bytes);
+    if (change->status != FST_OK) {
+        message_list_put(&committer->done, &change->message);
+        return;
+    }
+    struct log_record_header header = {
+        .type = LOG_RECORD_CHANGE,
+        .partition = CHANGE_PARTITION,
+        .lsn = change->generation,
+        .arrival_us = (uint64_t)now_us,
+    };
+    uint8_t *body = log_append(committer->log, &header, change->change.bytes);
+    FST_ASSERT(body);
+    memcpy(body, change->change.data, change->change.bytes);
+    pending_put(&committer->filling,
+                (struct committer_pending){.change = change, .has_record = true});
+}
+
+/* ---- groups ---- */
+
+static bool filling_has_applied(const struct committer *committer) {
+    for (uint32_t i = 0; i < committer->filling.count; i++) {
+        if (committer->filling.entries[i].is_applied) return true;
+    }
+    return false;
+}
+
+/* No room on disk for the group: everything in it is refused, the newest first, so that sequences
+ * and LSNs go back step by step. Rows that were shown already cannot be taken back: such a group
+ * waits. */
+static void filling_refuse(struct committer *committer, const struct catalog *catalog) {
+    if (filling_has_applied(committer)) return;
+    for (uint32_t i = committer->filling.count; i-- > 0;) {
+        struct committer_pending *pending = &committer->filling.entries[i];
+        if (pending->change) {
+            pending->change->status = FST_DISK_FULL;
+            message_list_put(&committer->done, &pending->change->message);
+            continue;
+        }
+        struct write_part *part = &pending->batch->parts[pending->part];
+        if (pending->has_record) {
+            const struct view *view = catalog->views_by_id[pending->batch->view_id];
+            partition_release(committer->partitions[part->partition], view, part->body);
+            committer->lsns[part->partition] -= part->rows_count; /* W3 */
+        }
+        part_answer(committer, pending->batch, pending->part, FST_DISK_FULL);
+    }
+    committer->filling.count = 0;
+    log_discard(committer->log);
+}
+
+bool committer_seal(struct committer *committer, const struct catalog *catalog,
+                    struct log_write *write_out) {
+    if (committer->is_flying || committer->is_failed || committer->filling.count == 0) return false;
+    if (!log_seal(committer->log, write_out)) {
+        if (log_is_stuck(committer->log) && *committer->is_disk_full) {
+            filling_refuse(committer, catalog);
+        }
+        return false;
+    }
+    struct committer_group flying = committer->flying;
+    committer->flying = committer->filling;
+    committer->filling = flying;
+    committer->filling.count = 0;
+    committer->is_flying = true;
+    committer->counts.groups += 1;
+    committer->counts.group_bytes += write_out->bytes;
+    return true;
+}
+
+/* A batch that was answered at admission is gone: everything needed is in the record. */
+static void part_complete(struct committer *committer, const struct catalog *catalog,
+                          const struct committer_pending *pending,
+                          const struct log_record_header *record) {
+    const uint8_t *body = (const uint8_t *)(record + 1);
+    struct log_rows_header rows;
+    memcpy(&rows, body, sizeof rows);
+    struct log_record_header header = *record;
+    if (pending->is_applied) header.flags |= LOG_RECORD_APPLIED;
+    struct write_part *part = pending->is_answered ? NULL : &pending->batch->parts[pending->part];
+    FST_ASSERT(!part || record->partition == part->partition); /* W1 */
+    FST_ASSERT(part || pending->is_applied);
+    uint8_t *statuses = part && !pending->is_applied ? part->statuses : NULL;
+    enum fst_status status =
+        partition_apply(committer->partitions[record->partition],
+                        catalog->views_by_id[rows.view_id], &header, body, true, statuses);
+    FST_ASSERT(status == FST_OK); /* Room was reserved at admission. */
+    if (!part) return;
+    if (statuses) statuses_count(committer, part);
+    part_answered(committer, pending->batch);
+}
+
+static void group_fail(struct committer *committer, struct committer_group *group) {
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct committer_pending *pending = &group->entries[i];
+        if (pending->change) {
+            pending->change->status = FST_OUTCOME_UNKNOWN;
+            message_list_put(&committer->done, &pending->change->message);
+        } else if (!pending->is_answered) {
+            struct write_part *part = &pending->batch->parts[pending->part];
+            memset(part->statuses, FST_OUTCOME_UNKNOWN, part->rows_count);
+            part_answered(committer, pending->batch);
+        }
+    }
+    group->count = 0;
+}
+
+void committer_fail(struct committer *committer) {
+    committer->is_failed = true;
+    group_fail(committer, &committer->flying);
+    group_fail(committer, &committer->filling);
+}
+
+enum fst_status committer_complete(struct committer *committer, const struct catalog *catalog,
+                                   int result) {
+    FST_ASSERT(committer->is_flying);
+    committer->is_flying = false;
+    if (committer->is_failed) return FST_OUTCOME_UNKNOWN;
+    enum fst_status status = log_complete(committer->log, result);
+    if (status != FST_OK) {
+        committer_fail(committer);
+        return status;
+    }
+    struct log_record_header *record = NULL;
+    for (uint32_t i = 0; i < committer->flying.count; i++) {
+        const struct committer_pending *pending = &committer->flying.entries[i];
+        if (pending->has_record) {
+            record = log_next_completed(committer->log, record);
+            FST_ASSERT(record); /* W1 */
+        }
+        if (pending->change)
+            message_list_put(&committer->done, &pending->change->message);
+        else if (!pending->has_record)
+            part_answered(committer, pending->batch);
+        else
+            part_complete(committer, catalog, pending, record);
+    }
+    committer->flying.count = 0;
+    return FST_OK;
+}
+
+struct message *committer_next_done(struct committer *committer) {
+    return message_list_get(&committer->done);
+}
+
+bool committer_is_idle(const struct committer *committer) {
+    return !committer->is_flying && committer->filling.count == 0 && !committer->done.first;
+}
+
+static bool group_is_sound(const struct committer_group *group) {
+    uint32_t records_count = 0;
+    if (group->count > COMMITTER_PENDING_MAX) return false;
+    for (uint32_t i = 0; i < group->count; i++) records_count += group->entries[i].has_record;
+    return records_count > 0 || group->count == 0; /* W4 */
+}
+
+/* The batch that entry `i` of both groups, one behind the other, keeps waiting; NULL if none. An
+ * entry that is answered may name a batch that is gone. */
+static const struct write_batch *batch_waiting(const struct committer *committer, uint32_t i) {
+    uint32_t flying_count = committer->flying.count;
+    const struct committer_pending *pending = i < flying_count
+                                                  ? &committer->flying.entries[i]
+                                                  : &committer->filling.entries[i - flying_count];
+    return pending->is_answered ? NULL : pending->batch;
+}
+
+/* The entries of a batch stand next to each other, but may begin in one group and end in the next.
+ */
+static bool batches_are_sound(const struct committer *committer) {
+    const struct write_batch *batch = NULL;
+    uint32_t open_count = 0;
+    uint32_t count = committer->flying.count + committer->filling.count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct write_batch *next = batch_waiting(committer, i);
+        if (!next) continue;
+        if (next != batch) {
+            if (open_count != 0) return false;
+            batch = next;
+            open_count = batch->parts_open;
+        }
+        if (open_count == 0) return false;
+        open_count -= 1;
+    }
+    return open_count == 0;
+}
+
+static bool lsns_are_sound(const struct committer *committer) {
+    for (uint32_t i = 0; i < committer->filling.count; i++) {
+        const struct committer_pending *pending = &committer->filling.entries[i];
+        if (!pending->has_record || pending->change || pending->is_answered) continue;
+        uint32_t p = pending->batch->parts[pending->part].partition;
+        if (committer->lsns[p] <= partition_applied_lsn(committer->partitions[p])) return false;
+    }
+    return true;
+}
+
+enum fst_status committer_check(const struct committer *committer) {
+    if (committer->flying.count > 0 && !committer->is_flying) return FST_CORRUPT;
+    if (!group_is_sound(&committer->flying)) return FST_CORRUPT;
+    if (!group_is_sound(&committer->filling)) return FST_CORRUPT;
+    if (!batches_are_sound(committer)) return FST_CORRUPT;   /* W2 */
+    return lsns_are_sound(committer) ? FST_OK : FST_CORRUPT; /* W3 */
+}

@@ -1,0 +1,104 @@
+/*
+ * committer: the one place where rows enter the partitions a shard owns: admission, log,
+ *            application.
+ *
+ *     take -> admitted, copied into the filling group -> seal -> [ disk ] -> complete -> applied,
+ *     answered
+ *
+ * A batch is answered when all its parts are: at completion of the group that holds them, or at
+ * once for refusals and for views that are visible from memory when the writer asked for no more.
+ * Rows are applied in the order of the log, so whether a row is stale does not depend on how groups
+ * were cut.
+ *
+ * Invariants, W2 to W4 restated in committer_check():
+ *   W1  Entries of the group in flight stand in the order of its records; asserted when they are
+ *       applied.
+ *   W2  parts_open of a batch is the number of its entries that are pending and not answered.
+ *   W3  lsns[p] is the last LSN given out for a partition p of this shard: above what is applied
+ *       while rows are pending.
+ *   W4  A group with an entry has one with a record, so that it will be written.
+ *
+ * Threads: the owning shard.
+ * Memory:  settled at init. Batches are borrowed from committer_take until committer_next_done
+ *          hands them back.
+ */
+#ifndef SHARD_COMMITTER_H
+#define SHARD_COMMITTER_H
+
+#include "model/definition.h"
+#include "shard/message.h"
+#include "storage/log/log.h"
+#include "storage/online/partition.h"
+
+enum { COMMITTER_PENDING_MAX = 1 << 15 };
+
+struct committer_pending {
+    struct write_batch *batch; /* or NULL: then change */
+    struct write_change *change;
+    uint32_t part;
+    bool has_record;  /* false: waits for the group only (a repetition) */
+    bool is_applied;  /* at admission: a view visible from memory */
+    bool is_answered; /* too */
+};
+
+struct committer_group {
+    uint32_t count;
+    struct committer_pending *entries; /* COMMITTER_PENDING_MAX */
+};
+
+struct committer_counts {
+    uint64_t rows_written;
+    uint64_t rows_stale;
+    uint64_t rows_refused;
+    uint64_t groups;
+    uint64_t group_bytes;
+};
+
+struct committer {
+    struct log *log;
+    struct partition *const *partitions;
+    uint32_t partitions_count;
+    uint64_t *lsns; /* per partition */
+    struct committer_group filling;
+    struct committer_group flying;
+    bool is_flying;
+    bool is_failed; /* a write failed: nothing is acknowledged any more */
+    _Atomic bool *is_disk_full;
+    struct message_list done; /* answered */
+    struct committer_counts counts;
+};
+
+FST_MUST_USE enum fst_status committer_init(struct committer *committer, struct log *log,
+                                            struct partition *const *partitions,
+                                            uint32_t partitions_count, _Atomic bool *is_disk_full);
+void committer_deinit(struct committer *committer);
+
+/* Takes a batch (all its partitions belong to this shard) or a change of the registry. */
+void committer_take(struct committer *committer, const struct catalog *catalog,
+                    struct write_batch *batch, int64_t now_us);
+void committer_take_change(struct committer *committer, struct write_change *change,
+                           int64_t now_us);
+
+/* True if a group is to be written now; then it is in flight until committer_complete. If there is
+ * no room for it on disk, what it holds is refused with DISK_FULL. */
+bool committer_seal(struct committer *committer, const struct catalog *catalog,
+                    struct log_write *write_out);
+
+/* The write ended. After FST_IO_ERROR everything pending is answered OUTCOME_UNKNOWN and the
+ * process must end. */
+FST_MUST_USE enum fst_status committer_complete(struct committer *committer,
+                                                const struct catalog *catalog, int result);
+
+/* Answers everything pending with OUTCOME_UNKNOWN, and everything that is taken from now on;
+ * committer_complete then answers FST_OUTCOME_UNKNOWN. */
+void committer_fail(struct committer *committer);
+
+/* The next batch or change that is wholly answered, or NULL. */
+struct message *committer_next_done(struct committer *committer);
+
+/* Nothing pending at all. */
+bool committer_is_idle(const struct committer *committer);
+
+FST_MUST_USE enum fst_status committer_check(const struct committer *committer);
+
+#endif

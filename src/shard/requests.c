@@ -1,0 +1,426 @@
+#include "shard/requests.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "query/write_block.h"
+#include "shard/control_call.h"
+#include "shard/write_request.h"
+#include "storage/recovery/identity.h"
+
+enum {
+    GET_HEADER_BYTES = 32, /* of the request payload before the keys */
+    GET_REPLY_HEAD = FRAME_HEADER_BYTES + 8,
+    HELLO_REPLY_BYTES_MAX = FRAME_HEADER_BYTES + 128 + 2 * PARTITIONS_MAX,
+    PREPARE_REPLY_HEAD = FRAME_HEADER_BYTES + 4 + 8,
+    PREPARE_NAMES_MAX = FEATURES_MAX + 1,
+};
+
+static void fail(struct conn *conn, const struct frame *frame, const struct fst_error *error,
+                 uint32_t retry_us) {
+    struct frame_error fault = {.status = error->status, .retry_us = retry_us, .text = error->text};
+    if (error->status == FST_BAD_FRAME)
+        conn_refuse(conn, frame, &fault);
+    else
+        conn_reply_error(conn, frame, &fault);
+}
+
+static void fail_text(struct conn *conn, const struct frame *frame, enum fst_status status,
+                      const char *text) {
+    struct frame_error fault = {.status = status, .text = text};
+    if (status == FST_BAD_FRAME || status == FST_UNAUTHENTICATED)
+        conn_refuse(conn, frame, &fault);
+    else
+        conn_reply_error(conn, frame, &fault);
+}
+
+/* ---- HELLO ---- */
+
+static uint32_t hello_roles(const struct shard *shard, struct bytes key) {
+    const struct access_table *access = shard->definitions->access;
+    if (access_keys_count(access) == 0) return ROLE_READ | ROLE_WRITE | ROLE_ADMIN;
+    return access_find(access, (const char *)key.data, key.bytes);
+}
+
+static void hello_reply(struct shard *shard, struct conn *conn, const struct frame *frame,
+                        uint32_t roles) {
+    const struct engine *engine = shard->engine;
+    uint8_t *room = conn_reply_room(conn, HELLO_REPLY_BYTES_MAX);
+    if (!room) {
+        fail_text(conn, frame, FST_OVERLOADED, "no room for a reply");
+        return;
+    }
+    struct writer w =
+        writer_of(room + FRAME_HEADER_BYTES, HELLO_REPLY_BYTES_MAX - FRAME_HEADER_BYTES);
+    write_u16(&w, FRAME_VERSION);
+    write_u16(&w, (uint16_t)engine->partitions_count);
+    write_u8(&w, (uint8_t)roles);
+    write_bytes(&w, (uint8_t[3]){0}, 3);
+    write_u32(&w, engine->limits.frame_bytes_max);
+    write_u32(&w, engine->limits.bulk_bytes_max);
+    write_u32(&w, engine->limits.keys_max);
+    write_u32(&w, FEATURES_MAX);
+    write_u32(&w, engine->limits.in_flight_max);
+    write_bytes(&w, engine->store_id, STORE_ID_BYTES);
+    write_u64(&w, engine->server_epoch);
+    write_u64(&w, 0);
+    write_u16(&w, 1);
+    write_short(&w, "", 0);
+    for (uint32_t p = 0; p < engine->partitions_count; p++) write_u16(&w, 0);
+    FST_ASSERT(!w.failed);
+    uint32_t bytes = FRAME_HEADER_BYTES + (uint32_t)writer_used(&w);
+    frame_encode_reply(room, bytes, FRAME_HELLO, frame->request_id, FST_OK);
+    conn_reply_commit(conn, bytes);
+    conn_welcome(conn);
+}
+
+static void hello_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
+    struct session *session = conn->session;
+    struct reader reader = reader_of(frame->payload, frame->payload_bytes);
+    uint32_t magic = read_u32(&reader);
+    uint16_t version_min = read_u16(&reader);
+    uint16_t version_max = read_u16(&reader);
+    uint64_t client_id = read_u64(&reader);
+    struct bytes key = read_short(&reader);
+    if (session->roles) {
+        fail_text(conn, frame, FST_BAD_FRAME, "HELLO: expected once per connection");
+    } else if (!reader_is_done(&reader)) {
+        fail_text(conn, frame, FST_BAD_FRAME, "HELLO: expected 18 bytes and a key, no more");
+    } else if (magic != FRAME_HELLO_MAGIC) {
+        fail_text(conn, frame, FST_BAD_FRAME, "HELLO magic: expected 0x31545346");
+    } else if (client_id == 0) {
+        fail_text(conn, frame, FST_BAD_FRAME, "HELLO client_id: expected a random number, found 0");
+    } else if (version_min > FRAME_VERSION || version_max < FRAME_VERSION) {
+        struct frame_error fault = {.status = FST_UNSUPPORTED,
+                                    .text = "HELLO version: this server speaks version 1"};
+        conn_refuse(conn, frame, &fault);
+    } else if (frame->handle != 0) {
+        fail_text(conn, frame, FST_BAD_FRAME, "HELLO handle: expected 0");
+    } else {
+        session->roles = hello_roles(shard, key);
+        session->client_id = client_id;
+        if (session->roles == 0) {
+            fail_text(conn, frame, FST_UNAUTHENTICATED, "the key is missing, unknown or revoked");
+        } else {
+            hello_reply(shard, conn, frame, session->roles);
+        }
+    }
+}
+
+/* ---- PREPARE ---- */
+
+static struct bytes handle_layout(const struct handle *handle, uint64_t *layout_id_out) {
+    *layout_id_out = handle->read ? handle->read->layout_id : handle->write->layout_id;
+    return handle->read ? handle->read->layout : handle->write->layout;
+}
+
+static void layout_reply(struct conn *conn, const struct frame *frame, uint32_t number,
+                         const struct handle *handle, enum fst_status status) {
+    uint64_t layout_id;
+    struct bytes layout = handle_layout(handle, &layout_id);
+    uint32_t bytes = PREPARE_REPLY_HEAD + (uint32_t)layout.bytes;
+    uint8_t *room = conn_reply_room(conn, bytes);
+    if (!room) {
+        fail_text(conn, frame, FST_OVERLOADED, "no room for the layout; read replies first");
+        return;
+    }
+    frame_encode_reply(room, bytes, frame->opcode, frame->request_id, status);
+    store_u32(room + FRAME_HEADER_BYTES, number);
+    store_u64(room + FRAME_HEADER_BYTES + 4, layout_id);
+    memcpy(room + PREPARE_REPLY_HEAD, layout.data, layout.bytes);
+    conn_reply_commit(conn, bytes);
+}
+
+static bool role_is_missing(struct conn *conn, const struct frame *frame, uint32_t role) {
+    const struct session *session = conn->session;
+    if (session->roles & (role | ROLE_ADMIN)) return false;
+    fail_text(conn, frame, FST_FORBIDDEN,
+              role == ROLE_WRITE ? "this needs a key with the role write"
+                                 : "this needs a key with the role read");
+    return true;
+}
+
+static void prepare_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
+    struct reader reader = reader_of(frame->payload, frame->payload_bytes);
+    uint8_t kind = read_u8(&reader);
+    const uint8_t *zeros = read_bytes(&reader, 3);
+    uint16_t count = read_u16(&reader);
+    if (reader.failed || kind > PLAN_WRITE || zeros[0] || zeros[1] || zeros[2]) {
+        fail_text(conn, frame, FST_BAD_FRAME, "PREPARE: expected kind 0 to 2 and three zero bytes");
+        return;
+    }
+    if (count > PREPARE_NAMES_MAX) {
+        fail_text(conn, frame, FST_TOO_LARGE, "PREPARE count: expected at most 1000 features");
+        return;
+    }
+    struct bytes *names = arena_get(&shard->arena, (count + 1u) * sizeof *names);
+    if (!names) {
+        fail_text(conn, frame, FST_OVERLOADED, "no memory for this request now");
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) names[i] = read_short(&reader);
+    if (!reader_is_done(&reader)) {
+        fail_text(conn, frame, FST_BAD_FRAME, "PREPARE names: expected as many as count says");
+        return;
+    }
+    if (role_is_missing(conn, frame, kind == PLAN_WRITE ? ROLE_WRITE : ROLE_READ)) return;
+    struct fst_error error = {.status = FST_OK, .text = ""};
+    struct handle_names wanted = {.kind = (enum plan_kind)kind, .count = count, .names = names};
+    uint32_t number;
+    struct session *session = conn->session;
+    error.status = session_prepare(session, shard->definitions->catalog, &wanted, &number, &error);
+    if (error.status != FST_OK)
+        fail(conn, frame, &error, 0);
+    else
+        layout_reply(conn, frame, number, session_find(session, number), FST_OK);
+}
+
+/* The plan's handle if the client's picture of it is right; otherwise the request is answered. */
+static struct handle *handle_check(struct conn *conn, const struct frame *frame, bool is_write,
+                                   uint64_t layout_id) {
+    struct handle *handle = session_find(conn->session, frame->handle);
+    if (!handle || (handle->kind == PLAN_WRITE) != is_write) {
+        fail_text(conn, frame, FST_UNKNOWN,
+                  is_write ? "handle: expected one prepared for writing"
+                           : "handle: expected one prepared for reading");
+        return NULL;
+    }
+    if (!handle->read && !handle->write) {
+        fail_text(conn, frame, FST_UNKNOWN, "what this handle was prepared for no longer exists");
+        return NULL;
+    }
+    uint64_t current_id;
+    handle_layout(handle, &current_id);
+    if (layout_id != current_id) {
+        layout_reply(conn, frame, frame->handle, handle, FST_LAYOUT_CHANGED);
+        return NULL;
+    }
+    return handle;
+}
+
+/* ---- GET ---- */
+
+struct get_fields {
+    uint64_t layout_id;
+    int64_t as_of_us;
+    int64_t deadline_us;
+    uint32_t keys_count;
+    uint8_t shape;
+    uint8_t options;
+    struct bytes keys;
+};
+
+static bool get_decode(const struct shard *shard, const struct frame *frame,
+                       struct get_fields *fields, struct fst_error *error) {
+    struct reader reader = reader_of(frame->payload, frame->payload_bytes);
+    fields->layout_id = read_u64(&reader);
+    fields->as_of_us = read_i64(&reader);
+    fields->deadline_us = read_i64(&reader);
+    fields->keys_count = read_u32(&reader);
+    fields->shape = read_u8(&reader);
+    fields->options = read_u8(&reader);
+    uint16_t reserved = read_u16(&reader);
+    fields->keys = (struct bytes){.data = reader.at, .bytes = reader_left(&reader)};
+    enum fst_status status = FST_OK;
+    if (reader.failed) {
+        status = fst_error_set(error, FST_BAD_FRAME, "GET: expected 32 bytes of header, found %u",
+                               frame->payload_bytes);
+    } else if (fields->shape != 0) {
+        status =
+            fst_error_set(error, FST_BAD_FRAME, "GET shape: expected 0, found %u", fields->shape);
+    } else if (fields->options > 1) {
+        status = fst_error_set(error, FST_BAD_FRAME, "GET options: unknown bits in %#x",
+                               fields->options);
+    } else if (reserved != 0 || fields->deadline_us < 0) {
+        status =
+            fst_error_set(error, FST_BAD_FRAME, "GET reserved, deadline_us: expected 0 or more");
+    } else if (fields->keys_count == 0) {
+        status =
+            fst_error_set(error, FST_BAD_FRAME, "GET keys_count: expected at least 1, found 0");
+    } else if (fields->keys_count > shard->engine->limits.keys_max) {
+        status =
+            fst_error_set(error, FST_TOO_LARGE, "GET keys_count: expected at most %u, found %u",
+                          shard->engine->limits.keys_max, fields->keys_count);
+    } else if (fields->as_of_us != GET_NOW && fields->as_of_us < shard->now_us) {
+        status = fst_error_set(error, FST_UNSUPPORTED,
+                               "GET as_of_us: the online store answers for now, not for the past");
+    }
+    return status == FST_OK;
+}
+
+static void get_counts(struct shard *shard, const struct get_request *request) {
+    metrics_add(shard->metrics, METRIC_GETS, 1);
+    metrics_add(shard->metrics, METRIC_KEYS_READ, request->keys_count);
+}
+
+/* Rows go straight into the output; they are filled when the batch runs. */
+static void get_serve_fixed(struct shard *shard, struct conn *conn, const struct frame *frame,
+                            struct get_request *request) {
+    size_t bytes = GET_REPLY_HEAD + (size_t)request->keys_count * request->plan->row_bytes;
+    uint8_t *room =
+        bytes <= shard->engine->limits.bulk_bytes_max ? conn_reply_room(conn, bytes) : NULL;
+    if (!room) {
+        fail_text(conn, frame,
+                  bytes > shard->engine->limits.output_bytes_max ? FST_TOO_LARGE : FST_OVERLOADED,
+                  "the reply has no room; ask for fewer keys, or read replies first");
+        return;
+    }
+    frame_encode_reply(room, (uint32_t)bytes, FRAME_GET, frame->request_id, FST_OK);
+    store_u32(room + FRAME_HEADER_BYTES, request->keys_count);
+    store_u32(room + FRAME_HEADER_BYTES + 4, 0);
+    request->rows = room + GET_REPLY_HEAD;
+    conn_reply_commit(conn, bytes);
+    get_batch_put(&shard->gets, request);
+}
+
+/* Replies with a heap are made aside, because their size is known only at the end. */
+static void get_serve_heap(struct shard *shard, struct conn *conn, const struct frame *frame,
+                           struct get_request *request) {
+    size_t rows_bytes = (size_t)request->keys_count * request->plan->row_bytes;
+    struct arena *arena = &shard->arena;
+    size_t limit = shard->engine->limits.output_bytes_max;
+    request->rows = rows_bytes <= limit ? arena_get(arena, rows_bytes) : NULL;
+    size_t heap_max = arena->capacity_bytes - arena->used_bytes;
+    if (heap_max > limit) heap_max = limit;
+    uint8_t *heap = request->rows && heap_max > 64 ? arena_get(arena, heap_max - 64) : NULL;
+    if (!heap) {
+        fail_text(conn, frame, rows_bytes > limit ? FST_TOO_LARGE : FST_OVERLOADED,
+                  "the reply has no room; ask for fewer keys");
+        return;
+    }
+    struct writer w = writer_of(heap, heap_max - 64);
+    request->heap = &w;
+    get_batch_run(&shard->gets); /* Others' reads keep their own heaps. */
+    get_batch_put(&shard->gets, request);
+    get_batch_run(&shard->gets);
+    size_t heap_bytes = writer_used(&w);
+    size_t bytes = GET_REPLY_HEAD + rows_bytes + heap_bytes;
+    uint8_t *room = w.failed || bytes > limit ? NULL : conn_reply_room(conn, bytes);
+    arena->used_bytes = (size_t)(heap - arena->memory); /* The heap is the newest piece. */
+    if (!room) {
+        fail_text(conn, frame, w.failed || bytes > limit ? FST_TOO_LARGE : FST_OVERLOADED,
+                  "the reply has no room; ask for fewer keys, or read replies first");
+        return;
+    }
+    frame_encode_reply(room, (uint32_t)bytes, FRAME_GET, frame->request_id, FST_OK);
+    store_u32(room + FRAME_HEADER_BYTES, request->keys_count);
+    store_u32(room + FRAME_HEADER_BYTES + 4, (uint32_t)heap_bytes);
+    memcpy(room + GET_REPLY_HEAD, request->rows, rows_bytes);
+    if (heap_bytes) memcpy(room + GET_REPLY_HEAD + rows_bytes, heap, heap_bytes);
+    conn_reply_commit(conn, bytes);
+}
+
+static void get_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
+    struct fst_error error;
+    struct get_fields fields;
+    if (!get_decode(shard, frame, &fields, &error)) {
+        fail(conn, frame, &error, 0);
+        return;
+    }
+    struct handle *handle = handle_check(conn, frame, false, fields.layout_id);
+    if (!handle) return;
+    if (get_keys_check(handle->read, fields.keys, fields.keys_count) != FST_OK) {
+        fail_text(conn, frame, FST_BAD_FRAME,
+                  "GET keys: expected as many as keys_count says, of the layout's key columns");
+        return;
+    }
+    struct get_request *request = arena_get(&shard->arena, sizeof *request);
+    if (!request) {
+        fail_text(conn, frame, FST_OVERLOADED, "no memory for this request now");
+        return;
+    }
+    *request = (struct get_request){
+        .plan = handle->read,
+        .as_of_us = fields.as_of_us,
+        .serves_expired = fields.options & 1,
+        .keys_count = fields.keys_count,
+        .keys = fields.keys.data,
+        .keys_bytes = fields.keys.bytes,
+        .rows_found_total = &shard->rows_found,
+    };
+    get_counts(shard, request);
+    if (handle->read->has_references)
+        get_serve_heap(shard, conn, frame, request);
+    else
+        get_serve_fixed(shard, conn, frame, request);
+}
+
+void request_run_gets(struct shard *shard) {
+    get_batch_run(&shard->gets);
+    metrics_add(shard->metrics, METRIC_ROWS_FOUND, shard->rows_found);
+    shard->rows_found = 0;
+}
+
+/* ---- WRITE ---- */
+
+static void write_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
+    struct fst_error error = {.text = ""};
+    struct write_block block;
+    struct bytes payload = {.data = frame->payload, .bytes = frame->payload_bytes};
+    error.status = write_block_decode(payload, &block, &error);
+    if (error.status != FST_OK) {
+        fail(conn, frame, &error, 0);
+        return;
+    }
+    struct handle *handle = handle_check(conn, frame, true, block.layout_id);
+    if (!handle) return;
+    metrics_add(shard->metrics, METRIC_WRITES, 1);
+    struct row_set set;
+    error.status =
+        write_block_rows(&block, handle->write, shard->now_us, &shard->arena, &set, &error);
+    if (error.status == FST_OK) {
+        struct write_origin origin = {
+            .conn_id = conn->id,
+            .request_id = frame->request_id,
+            .client_id = ((struct session *)conn->session)->client_id,
+            .sequence = block.sequence,
+            .is_durable = block.is_durable,
+        };
+        error.status = write_request_send(shard, &origin, &set, &error);
+    }
+    if (error.status == FST_OK) return;
+    if (error.status == FST_OVERLOADED) metrics_add(shard->metrics, METRIC_OVERLOADS, 1);
+    fail(conn, frame, &error, error.status == FST_OVERLOADED ? WRITE_RETRY_US : 0);
+}
+
+/* ---- all ---- */
+
+static void ping_serve(struct conn *conn, const struct frame *frame) {
+    uint8_t *room = frame->payload_bytes == 0 ? conn_reply_room(conn, FRAME_HEADER_BYTES) : NULL;
+    if (!room) {
+        fail_text(conn, frame, frame->payload_bytes ? FST_BAD_FRAME : FST_OVERLOADED,
+                  "PING: expected no payload");
+        return;
+    }
+    frame_encode_reply(room, FRAME_HEADER_BYTES, FRAME_PING, frame->request_id, FST_OK);
+    conn_reply_commit(conn, FRAME_HEADER_BYTES);
+}
+
+void request_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
+    const struct session *session = conn->session;
+    metrics_add(shard->metrics, METRIC_REQUESTS, 1);
+    if (session->roles == 0 && frame->opcode != FRAME_HELLO) {
+        fail_text(conn, frame, FST_UNAUTHENTICATED, "expected HELLO first");
+        return;
+    }
+    switch ((enum frame_opcode)frame->opcode) {
+    case FRAME_HELLO:
+        hello_serve(shard, conn, frame);
+        return;
+    case FRAME_PREPARE:
+        prepare_serve(shard, conn, frame);
+        return;
+    case FRAME_GET:
+        if (!role_is_missing(conn, frame, ROLE_READ)) get_serve(shard, conn, frame);
+        return;
+    case FRAME_WRITE:
+        if (!role_is_missing(conn, frame, ROLE_WRITE)) write_serve(shard, conn, frame);
+        return;
+    case FRAME_CONTROL:
+        control_call_send(shard, conn, frame);
+        return;
+    case FRAME_PING:
+        ping_serve(conn, frame);
+        return;
+    }
+}

@@ -1,0 +1,362 @@
+/* Shows what the control thread promises, with the test in the seat of the only shard: a change is
+ * seen by shards, stored and answered only after the log has it; one that the log refuses leaves
+ * everything as it was; one whose outcome is unknown ends the engine; old definitions stay as long
+ * as a shard may use them; operations need their roles; and rows that come as text are written
+ * like any others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shard/control.h"
+#include "tests/shard/shard_fixture.h"
+
+enum {
+    QUEUE = 64,
+    META_BYTES = 16 << 20,
+    CONTROL_SEAT = 1,
+    SEATS = 2,
+    ADMIN = ROLE_ADMIN,
+};
+
+/* Says that the shard has mail. */
+struct bell {
+    struct io_ring ring;
+    sem_t rung;
+};
+
+static void bell_wake(struct io_ring *ring) {
+    sem_post(&((struct bell *)(void *)ring)->rung);
+}
+
+static const struct io_ring_ops bell_ops = {.name = "bell", .wake = bell_wake};
+
+struct stage {
+    struct shard_fixture *fixture;
+    struct engine *engine;
+    struct control *control;
+    struct meta *meta;
+    struct bell bell;
+    struct io_ring *rings[1];
+    pthread_mutex_t change_lock;
+    pthread_t thread;
+    uint32_t cursor;
+    char path[64];
+};
+
+static void *stage_run(void *stage) {
+    control_run(((struct stage *)stage)->control);
+    return NULL;
+}
+
+static struct stage *stage_create(void) {
+    struct stage *stage = calloc(1, sizeof *stage);
+    assert_non_null(stage);
+    const char *folder = getenv("TMPDIR");
+    snprintf(stage->path, sizeof stage->path, "%.40s/control-XXXXXX", folder ? folder : "/tmp");
+    assert_non_null(mkdtemp(stage->path));
+    struct meta_options meta_options = {.path = stage->path, .map_bytes = META_BYTES};
+    assert_int_equal(meta_open(&stage->meta, &meta_options, NULL), FST_OK);
+    stage->fixture = shard_fixture_create(1, 256 << 20, 1);
+    stage->engine = stage->fixture->engine;
+    stage->engine->io = stage->fixture->io;
+    epoch_init(&stage->engine->epoch, 3);
+    assert_int_equal(mailboxes_init(&stage->engine->mailboxes, SEATS, QUEUE), FST_OK);
+    stage->bell.ring.ops = &bell_ops;
+    sem_init(&stage->bell.rung, 0, 0);
+    stage->rings[0] = &stage->bell.ring;
+    stage->engine->rings = stage->rings;
+    stage->engine->state = ENGINE_RUNNING;
+    pthread_mutex_init(&stage->change_lock, NULL);
+    struct registry *registry = NULL;
+    assert_int_equal(registry_create(&registry), FST_OK);
+    struct control_options options = {.engine = stage->engine,
+                                      .registry = registry,
+                                      .meta = stage->meta,
+                                      .change_lock = &stage->change_lock};
+    assert_int_equal(control_create(&stage->control, &options, NULL), FST_OK);
+    assert_int_equal(pthread_create(&stage->thread, NULL, stage_run, stage), 0);
+    return stage;
+}
+
+static void stage_destroy(struct stage *stage) {
+    char file[96];
+    engine_state_raise(stage->engine, ENGINE_STOPPED);
+    pthread_join(stage->thread, NULL);
+    control_destroy(stage->control);
+    meta_close(stage->meta);
+    static const char *const names[] = {"data.mdb", "lock.mdb"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(file, sizeof file, "%s/%s", stage->path, names[i]);
+        unlink(file);
+    }
+    rmdir(stage->path);
+    mailboxes_deinit(&stage->engine->mailboxes);
+    sem_destroy(&stage->bell.rung);
+    pthread_mutex_destroy(&stage->change_lock);
+    shard_fixture_destroy(stage->fixture);
+    free(stage);
+}
+
+/* ---- the shard's side ---- */
+
+static struct message *stage_receive(struct stage *stage, enum message_kind kind) {
+    for (;;) {
+        struct message *message = mailbox_receive(&stage->engine->mailboxes, 0, &stage->cursor);
+        if (message) {
+            assert_int_equal(message->kind, kind);
+            return message;
+        }
+        sem_wait(&stage->bell.rung);
+    }
+}
+
+static void stage_send(struct stage *stage, struct message *message, enum message_kind kind) {
+    message->kind = kind;
+    assert_true(mailbox_send(&stage->engine->mailboxes, 0, CONTROL_SEAT, message));
+    control_wake(stage->control);
+}
+
+static struct control_call *call_send_bytes(struct stage *stage, uint32_t roles, const void *data,
+                                            size_t bytes) {
+    struct control_call *call = calloc(1, sizeof *call + bytes);
+    assert_non_null(call);
+    call->roles = roles;
+    call->payload_bytes = bytes;
+    memcpy(call->payload, data, bytes);
+    stage_send(stage, &call->message, MESSAGE_CONTROL);
+    return call;
+}
+
+static struct control_call *call_send(struct stage *stage, uint32_t roles,
+                                      const Fst__ControlRequest *request) {
+    uint8_t packed[4096];
+    size_t bytes = fst__control_request__get_packed_size(request);
+    assert_true(bytes <= sizeof packed);
+    fst__control_request__pack(request, packed);
+    return call_send_bytes(stage, roles, packed, bytes);
+}
+
+/* Takes the answer: a reply of this case, or the status why there is none. The call is freed. */
+static Fst__ControlReply *call_end(struct stage *stage, struct control_call *call,
+                                   enum fst_status status) {
+    assert_ptr_equal(stage_receive(stage, MESSAGE_CONTROLLED), &call->message);
+    if (call->error.status != status) print_message("%s\n", call->error.text);
+    assert_int_equal(call->error.status, status);
+    Fst__ControlReply *reply = NULL;
+    if (status == FST_OK) {
+        reply = fst__control_reply__unpack(NULL, call->reply_bytes, call->reply);
+        assert_non_null(reply);
+    } else {
+        assert_true(call->error.text[0] != 0);
+    }
+    free(call->reply);
+    free(call);
+    return reply;
+}
+
+static struct control_call *apply_send(struct stage *stage) {
+    Fst__Document document = FST__DOCUMENT__INIT;
+    Fst__Document *documents[] = {&document};
+    Fst__ApplyRequest apply = FST__APPLY_REQUEST__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    char name[] = "d.yaml";
+    document.name = name;
+    document.text.data = (uint8_t *)(uintptr_t)fixture_yaml;
+    document.text.len = strlen(fixture_yaml);
+    apply.n_documents = 1;
+    apply.documents = documents;
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_APPLY;
+    request.apply = &apply;
+    return call_send(stage, ADMIN, &request);
+}
+
+static const struct definitions *definitions_now(const struct stage *stage) {
+    return atomic_load(&stage->engine->definitions);
+}
+
+static enum fst_status change_count(void *context, uint64_t generation, struct bytes change) {
+    uint64_t *count = context;
+    assert_int_equal(generation, ++*count);
+    assert_true(change.bytes > 0);
+    return FST_OK;
+}
+
+static uint64_t changes_stored(const struct stage *stage) {
+    uint64_t count = 0;
+    struct meta_visitor visitor = {.context = &count, .change = change_count};
+    assert_int_equal(meta_visit(stage->meta, &visitor, NULL), FST_OK);
+    return count;
+}
+
+/* Answers the change that is on its way, after nothing was seen of it. */
+static void change_answer(struct stage *stage, enum fst_status status) {
+    struct write_change *change = (struct write_change *)stage_receive(stage, MESSAGE_CHANGE);
+    assert_int_equal(change->generation, 1);
+    assert_int_equal(definitions_now(stage)->catalog->views_count, 0);
+    assert_int_equal(changes_stored(stage), 0);
+    change->status = status;
+    stage_send(stage, &change->message, MESSAGE_CHANGED);
+}
+
+static void apply_run(struct stage *stage) {
+    struct control_call *call = apply_send(stage);
+    change_answer(stage, FST_OK);
+    Fst__ControlReply *reply = call_end(stage, call, FST_OK);
+    assert_int_equal(reply->operation_case, FST__CONTROL_REPLY__OPERATION_APPLY);
+    assert_int_equal(reply->apply->generation, 1);
+    fst__control_reply__free_unpacked(reply, NULL);
+}
+
+/* ---- tests ---- */
+
+static void test_change(void **state) {
+    (void)state;
+    struct stage *stage = stage_create();
+    const struct definitions *old = definitions_now(stage);
+    apply_run(stage);
+    assert_int_equal(changes_stored(stage), 1);
+    assert_int_equal(definitions_now(stage)->number, old->number + 1);
+    assert_int_equal(definitions_now(stage)->catalog->views_count, 2);
+    /* The shard has not adopted the new ones: the old ones are there (C2). */
+    assert_int_equal(old->catalog->views_count, 0);
+    stage_destroy(stage);
+}
+
+static void test_refused_change(void **state) {
+    (void)state;
+    static const enum fst_status refusals[] = {FST_DISK_FULL, FST_OVERLOADED, FST_TOO_LARGE};
+    struct stage *stage = stage_create();
+    for (int i = 0; i < 3; i++) {
+        struct control_call *call = apply_send(stage);
+        change_answer(stage, refusals[i]);
+        assert_null(call_end(stage, call, refusals[i]));
+        assert_int_equal(engine_state(stage->engine), ENGINE_RUNNING);
+        assert_int_equal(changes_stored(stage), 0);
+    }
+    apply_run(stage); /* The number is still free. */
+    stage_destroy(stage);
+}
+
+static void test_unknown_change(void **state) {
+    (void)state;
+    struct stage *stage = stage_create();
+    struct control_call *call = apply_send(stage);
+    change_answer(stage, FST_OUTCOME_UNKNOWN);
+    assert_null(call_end(stage, call, FST_OUTCOME_UNKNOWN));
+    assert_int_equal(engine_state(stage->engine), ENGINE_FAILED);
+    assert_int_equal(definitions_now(stage)->catalog->views_count, 0);
+    stage_destroy(stage);
+}
+
+/* The change lies on the control thread's stack: it must stay until the shard has let it go. */
+static void test_change_on_its_way_when_the_engine_fails(void **state) {
+    (void)state;
+    struct stage *stage = stage_create();
+    struct control_call *call = apply_send(stage);
+    struct write_change *change = (struct write_change *)stage_receive(stage, MESSAGE_CHANGE);
+    engine_state_raise(stage->engine, ENGINE_FAILED);
+    control_wake(stage->control);
+    assert_null(mailbox_receive(&stage->engine->mailboxes, 0, &stage->cursor));
+    change->status = FST_OUTCOME_UNKNOWN;
+    stage_send(stage, &change->message, MESSAGE_CHANGED);
+    assert_null(call_end(stage, call, FST_OUTCOME_UNKNOWN));
+    stage_destroy(stage);
+}
+
+static void test_roles(void **state) {
+    (void)state;
+    static const struct {
+        Fst__ControlRequest__OperationCase operation;
+        uint32_t roles;
+        enum fst_status status;
+    } cases[] = {
+        {FST__CONTROL_REQUEST__OPERATION_LIST, ROLE_READ, FST_OK},
+        {FST__CONTROL_REQUEST__OPERATION_LIST, ADMIN, FST_OK},
+        {FST__CONTROL_REQUEST__OPERATION_LIST, ROLE_WRITE, FST_FORBIDDEN},
+        {FST__CONTROL_REQUEST__OPERATION_AUDIT, ROLE_READ | ROLE_WRITE, FST_FORBIDDEN},
+        {FST__CONTROL_REQUEST__OPERATION_AUDIT, ADMIN, FST_OK},
+        {FST__CONTROL_REQUEST__OPERATION_KEY_LIST, ROLE_READ, FST_FORBIDDEN},
+        {FST__CONTROL_REQUEST__OPERATION_CHECKPOINT, ROLE_WRITE, FST_FORBIDDEN},
+        {FST__CONTROL_REQUEST__OPERATION__NOT_SET, ROLE_READ, FST_FORBIDDEN},
+        {FST__CONTROL_REQUEST__OPERATION__NOT_SET, ADMIN, FST_UNKNOWN},
+    };
+    struct stage *stage = stage_create();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Fst__Empty empty = FST__EMPTY__INIT;
+        Fst__ListRequest list = FST__LIST_REQUEST__INIT;
+        Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+        request.operation_case = cases[i].operation;
+        request.audit = &empty;
+        if (cases[i].operation == FST__CONTROL_REQUEST__OPERATION_LIST) request.list = &list;
+        struct control_call *call = call_send(stage, cases[i].roles, &request);
+        Fst__ControlReply *reply = call_end(stage, call, cases[i].status);
+        fst__control_reply__free_unpacked(reply, NULL);
+    }
+    struct control_call *bad = call_send_bytes(stage, ADMIN, "\xff\xff\xff", 3);
+    assert_null(call_end(stage, bad, FST_BAD_FRAME));
+    stage_destroy(stage);
+}
+
+/* The shard answers the rows with these statuses, by rising key. */
+static void rows_answer(struct stage *stage) {
+    static const enum fst_status statuses[] = {FST_OK, FST_STALE, FST_DUPLICATE, FST_FULL};
+    struct write_batch *batch = (struct write_batch *)stage_receive(stage, MESSAGE_WRITE);
+    assert_int_equal(batch->sequence, 9);
+    assert_true(batch->is_durable);
+    for (uint32_t p = 0; p < batch->parts_count; p++) {
+        struct write_part *part = &batch->parts[p];
+        for (uint32_t r = 0; r < part->rows_count; r++) {
+            part->statuses[r] = (uint8_t)statuses[part->rows[r]];
+        }
+    }
+    stage_send(stage, &batch->message, MESSAGE_WRITTEN);
+}
+
+static void test_import(void **state) {
+    (void)state;
+    char view[] = "plain";
+    char header[] = "customer_id,event_time,n,note\n";
+    char records[] = "1,10,5,a\n2,10,6,\n3,10,7,c\n4,10,8,d\n";
+    struct stage *stage = stage_create();
+    Fst__ImportChunk chunk = FST__IMPORT_CHUNK__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    chunk.view = view;
+    chunk.header = (ProtobufCBinaryData){.data = (uint8_t *)header, .len = strlen(header)};
+    chunk.records = (ProtobufCBinaryData){.data = (uint8_t *)records, .len = strlen(records)};
+    chunk.first_row = 1;
+    chunk.sequence = 9;
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_IMPORT;
+    request.import = &chunk;
+    assert_null(call_end(stage, call_send(stage, ROLE_WRITE, &request), FST_UNKNOWN));
+    apply_run(stage);
+    struct control_call *call = call_send(stage, ROLE_WRITE, &request);
+    rows_answer(stage);
+    Fst__ControlReply *reply = call_end(stage, call, FST_OK);
+    assert_int_equal(reply->import->rows_ok, 1);
+    assert_int_equal(reply->import->rows_stale, 1);
+    assert_int_equal(reply->import->rows_duplicate, 1);
+    assert_int_equal(reply->import->n_bad_rows, 1);
+    assert_int_equal(reply->import->bad_rows[0]->row, 4);
+    assert_string_equal(reply->import->bad_rows[0]->found, "FULL");
+    fst__control_reply__free_unpacked(reply, NULL);
+    stage_destroy(stage);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_change),
+        cmocka_unit_test(test_refused_change),
+        cmocka_unit_test(test_unknown_change),
+        cmocka_unit_test(test_change_on_its_way_when_the_engine_fails),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_import),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
