@@ -1,0 +1,407 @@
+#include "server/server.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/logger.h"
+#include "jobs/keeper.h"
+#include "net/ring.h"
+#include "net/socket.h"
+#include "server/cpu_list.h"
+#include "shard/control.h"
+#include "shard/shard.h"
+
+enum {
+    MAILS_MAX = 1 << 15,
+    RING_ENTRIES = 4096,
+    RING_BUFFERS = 1024,
+    RING_BUFFER_BYTES = 16 << 10,
+    LISTEN_BACKLOG = 1024,
+};
+
+struct server;
+
+struct shard_thread {
+    struct server *server;
+    struct shard *shard;
+    struct io_ring *ring;
+    struct log *log;
+    int listener; /* -1: none */
+    int cpu;      /* -1: not pinned */
+    pthread_t thread;
+    bool is_started;
+};
+
+struct server {
+    const struct server_options *options;
+    struct io *io;
+    struct engine *engine;
+    struct registry *registry; /* until the control thread owns it */
+    struct store store;
+    bool is_store_open;
+    uint32_t shards_count;
+    struct shard_thread *shards;
+    struct control *control;
+    struct keeper *keeper;
+    pthread_mutex_t change_lock;
+    pthread_t control_thread;
+    pthread_t keeper_thread;
+    bool is_control_started;
+    bool is_keeper_started;
+};
+
+/* ---- what recovery needs of the registry ---- */
+
+static enum fst_status registry_take_change(void *context, struct bytes change,
+                                            struct fst_error *error) {
+    return registry_adopt(context, change, error);
+}
+
+static uint64_t registry_take_generation(void *context) {
+    return registry_generation(context);
+}
+
+static enum fst_status registry_take_catalog(void *context, struct catalog **catalog_out) {
+    return registry_catalog(context, catalog_out);
+}
+
+static const struct catalog *keeper_catalog(void *context) {
+    struct engine *engine = context;
+    return atomic_load(&engine->definitions)->catalog;
+}
+
+static enum fst_status control_checkpoint(void *keeper, struct fst_error *error) {
+    return keeper_checkpoint(keeper, error);
+}
+
+/* ---- start ---- */
+
+static void limits_set(struct engine_limits *limits, const struct server_options *options,
+                       uint32_t shards_count) {
+    *limits = (struct engine_limits){
+        .connections_max = (uint32_t)((options->connections + shards_count - 1) / shards_count),
+        .in_flight_max = (uint32_t)options->in_flight,
+        .frame_bytes_max = (uint32_t)options->frame_bytes,
+        .bulk_bytes_max = (uint32_t)options->bulk_bytes,
+        .output_bytes_max = (uint32_t)options->output_bytes,
+        .keys_max = (uint32_t)options->keys,
+        .handshake_us = options->handshake_timeout,
+        .partial_us = options->frame_timeout,
+        .arena_bytes = options->arena_bytes,
+    };
+}
+
+static enum fst_status store_open(struct server *server, struct fst_error *error) {
+    const struct server_options *options = server->options;
+    struct engine *engine = server->engine;
+    engine->budget.limit_bytes = options->memory;
+    epoch_init(&engine->epoch, server->shards_count + 2);
+    struct recovery_options recovery = {
+        .io = server->io,
+        .data_dir = options->data,
+        .table_dir = options->table_dir,
+        .partitions_new = (uint32_t)options->partitions,
+        .meta_bytes = options->meta_bytes,
+        .epoch = &engine->epoch,
+        .budget = &engine->budget,
+    };
+    FST_TRY(registry_create(&server->registry));
+    struct recovery_registry registry = {
+        .context = server->registry,
+        .change = registry_take_change,
+        .generation = registry_take_generation,
+        .catalog = registry_take_catalog,
+    };
+    struct recovery_report report = {0};
+    FST_TRY(recovery_open(&server->store, &recovery, &registry, &report, error));
+    server->is_store_open = true;
+    log_info("store.open",
+             "epoch=%u partitions=%u mapped=%u restored=%u made=%u checkpoint_rows=%llu "
+             "log_records=%llu applied_rows=%llu torn_tails=%u took_us=%lld",
+             server->store.epoch, server->store.partitions_count, report.mapped, report.restored,
+             report.made, (unsigned long long)report.checkpoint_rows,
+             (unsigned long long)report.log_records, (unsigned long long)report.applied_rows,
+             report.torn_tails, (long long)report.took_us);
+    return FST_OK;
+}
+
+static enum fst_status engine_fill(struct server *server, struct fst_error *error) {
+    struct engine *engine = server->engine;
+    engine->io = server->io;
+    engine->store = (struct get_store){.io = server->io,
+                                       .partitions = server->store.partitions,
+                                       .partitions_count = server->store.partitions_count,
+                                       .secret = server->store.secret};
+    memcpy(engine->store_id, server->store.store_id, STORE_ID_BYTES);
+    engine->server_epoch = server->store.epoch;
+    engine->partitions_count = server->store.partitions_count;
+    engine->shards_count = server->shards_count;
+    engine->started_us = io_now_us(server->io);
+    limits_set(&engine->limits, server->options, server->shards_count);
+    engine->rings = calloc(server->shards_count, sizeof *engine->rings);
+    engine->logs = calloc(server->shards_count, sizeof *engine->logs);
+    size_t metrics_bytes = (server->shards_count + 2) * sizeof *engine->metrics;
+    engine->metrics = aligned_alloc(64, bytes_align(metrics_bytes, 64));
+    enum fst_status status =
+        engine->rings && engine->logs && engine->metrics ? FST_OK : FST_NO_MEMORY;
+    if (status == FST_OK) {
+        memset(engine->metrics, 0, metrics_bytes);
+        status = mailboxes_init(&engine->mailboxes, server->shards_count + 1, MAILS_MAX);
+    }
+    if (status != FST_OK)
+        return fst_error_set(error, status, "no memory for %u shards", server->shards_count);
+    return FST_OK;
+}
+
+static enum fst_status control_start(struct server *server, struct fst_error *error) {
+    struct engine *engine = server->engine;
+    struct keeper_options keeper = {
+        .store = &server->store,
+        .epoch = &engine->epoch,
+        .epoch_seat = engine_keeper_seat(engine),
+        .metrics = &engine->metrics[engine_keeper_seat(engine)],
+        .logs = engine->logs,
+        .shards_count = server->shards_count,
+        .applied_groups = engine->applied_groups,
+        .is_disk_full = &engine->is_disk_full,
+        .change_lock = &server->change_lock,
+        .interval_us = server->options->checkpoint_interval,
+        .context = engine,
+        .catalog = keeper_catalog,
+    };
+    FST_TRY(keeper_create(&server->keeper, &keeper));
+    struct control_options control = {
+        .engine = engine,
+        .registry = server->registry,
+        .meta = server->store.meta,
+        .change_lock = &server->change_lock,
+        .keeper = server->keeper,
+        .checkpoint = control_checkpoint,
+    };
+    server->registry = NULL; /* Moved to the control, whatever becomes of it. */
+    return control_create(&server->control, &control, error);
+}
+
+/* Without any key everybody who can connect may do everything: so nobody else may be able to
+ * connect. */
+static enum fst_status address_check(struct server *server, struct net_address *address,
+                                     struct fst_error *error) {
+    FST_TRY(net_address_decode(server->options->listen, address, error));
+    const struct definitions *definitions = atomic_load(&server->engine->definitions);
+    if (access_keys_count(definitions->access) > 0 || net_address_is_loopback(address)) {
+        return FST_OK;
+    }
+    return fst_error_set(
+        error, FST_FORBIDDEN,
+        "--listen %s: without any API key only a loopback address is allowed; start on "
+        "127.0.0.1, run 'fsctl key create', then listen elsewhere",
+        server->options->listen);
+}
+
+static enum fst_status shard_start(struct server *server, uint32_t index,
+                                   struct net_address *address, struct fst_error *error) {
+    struct shard_thread *thread = &server->shards[index];
+    struct engine *engine = server->engine;
+    struct log_options log = {
+        .epoch = server->store.epoch,
+        .shard = index,
+        .group_bytes_max = (uint32_t)server->options->group_bytes,
+        .file_bytes = server->options->log_file_bytes,
+    };
+    memcpy(log.store_id, server->store.store_id, STORE_ID_BYTES);
+    FST_TRY(log_open(&thread->log, server->io, server->store.log_dir, &log, error));
+    engine->logs[index] = thread->log;
+    struct io_ring_options ring = {.entries = RING_ENTRIES,
+                                   .receive_buffers = RING_BUFFERS,
+                                   .receive_buffer_bytes = RING_BUFFER_BYTES};
+    FST_TRY(ring_create((enum ring_kind)server->options->io, &ring, &thread->ring, error));
+    engine->rings[index] = thread->ring;
+    struct net_listen_options listen = {.backlog = LISTEN_BACKLOG, .is_shared = true};
+    FST_TRY(net_listen(address, &listen, &thread->listener, error));
+    if (address->port == 0) address->port = net_port(thread->listener); /* All shards share it. */
+    struct shard_options options = {.index = index,
+                                    .engine = engine,
+                                    .ring = thread->ring,
+                                    .log = thread->log,
+                                    .listener = thread->listener};
+    return shard_create(&thread->shard, &options, error);
+}
+
+static void *shard_main(void *context) {
+    struct shard_thread *thread = context;
+    if (thread->cpu >= 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((size_t)thread->cpu, &set);
+        if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0) {
+            log_warn("shard.not_pinned", "cpu=%d", thread->cpu);
+        }
+    }
+    shard_run(thread->shard);
+    return NULL;
+}
+
+static void *control_main(void *context) {
+    control_run(context);
+    return NULL;
+}
+
+static void *keeper_main(void *context) {
+    keeper_run(context);
+    return NULL;
+}
+
+static enum fst_status threads_start(struct server *server, struct fst_error *error) {
+    int failed = pthread_create(&server->keeper_thread, NULL, keeper_main, server->keeper);
+    if (failed == 0) server->is_keeper_started = true;
+    if (failed == 0) {
+        failed = pthread_create(&server->control_thread, NULL, control_main, server->control);
+    }
+    if (failed == 0) server->is_control_started = true;
+    for (uint32_t s = 0; failed == 0 && s < server->shards_count; s++) {
+        struct shard_thread *thread = &server->shards[s];
+        failed = pthread_create(&thread->thread, NULL, shard_main, thread);
+        if (failed == 0) thread->is_started = true;
+    }
+    if (failed == 0) return FST_OK;
+    return fst_error_set(error, FST_NO_MEMORY, "a thread could not be started: errno %d", failed);
+}
+
+static enum fst_status shards_start(struct server *server, struct fst_error *error) {
+    struct net_address address;
+    FST_TRY(address_check(server, &address, error));
+    int cpus[ENGINE_SHARDS_MAX];
+    FST_TRY(cpu_list_decode(server->options->pin, server->shards_count, cpus, error));
+    for (uint32_t s = 0; s < server->shards_count; s++) {
+        server->shards[s].cpu = cpus[s];
+        FST_TRY(shard_start(server, s, &address, error));
+    }
+    FST_TRY(threads_start(server, error));
+    engine_state_raise(server->engine, ENGINE_RUNNING);
+    log_info("server.ready", "listen=%s port=%u shards=%u io=%s", server->options->listen,
+             address.port, server->shards_count, server->shards[0].ring->ops->name);
+    return FST_OK;
+}
+
+static enum fst_status server_start(struct server *server, struct fst_error *error) {
+    server->shards_count = server_options_shards(server->options);
+    size_t engine_bytes = bytes_align(sizeof *server->engine, 64);
+    server->engine = aligned_alloc(64, engine_bytes);
+    server->shards = calloc(server->shards_count, sizeof *server->shards);
+    if (!server->engine || !server->shards) return fst_error_set(error, FST_NO_MEMORY, "no memory");
+    memset(server->engine, 0, engine_bytes);
+    for (uint32_t s = 0; s < server->shards_count; s++) {
+        server->shards[s].server = server;
+        server->shards[s].listener = -1;
+    }
+    FST_TRY(store_open(server, error));
+    FST_TRY(engine_fill(server, error));
+    FST_TRY(control_start(server, error));
+    return shards_start(server, error);
+}
+
+/* ---- end ---- */
+
+/* True if the engine had failed by the end of its shards. */
+static bool threads_join(struct server *server) {
+    struct engine *engine = server->engine;
+    for (uint32_t s = 0; s < server->shards_count; s++) {
+        if (server->shards[s].is_started) pthread_join(server->shards[s].thread, NULL);
+    }
+    bool is_failed = engine_state(engine) == ENGINE_FAILED;
+    if (server->is_control_started) {
+        uint32_t old = atomic_load(&engine->state);
+        if (old < ENGINE_STOPPED) atomic_store(&engine->state, ENGINE_STOPPED);
+        if (server->is_keeper_started && is_failed) keeper_stop(server->keeper, true);
+        control_wake(server->control);
+        pthread_join(server->control_thread, NULL);
+    }
+    if (server->is_keeper_started) {
+        if (!is_failed) keeper_stop(server->keeper, false);
+        pthread_join(server->keeper_thread, NULL);
+    }
+    return is_failed;
+}
+
+static void server_close(struct server *server) {
+    for (uint32_t s = 0; server->shards && s < server->shards_count; s++) {
+        struct shard_thread *thread = &server->shards[s];
+        if (thread->ring) thread->ring->ops->close(thread->ring);
+        shard_destroy(thread->shard);
+        if (thread->listener >= 0) close(thread->listener);
+        if (thread->log) log_close(thread->log);
+    }
+    control_destroy(server->control);
+    registry_destroy(server->registry);
+    keeper_destroy(server->keeper);
+    if (server->is_store_open) recovery_close(&server->store);
+    if (server->engine) {
+        mailboxes_deinit(&server->engine->mailboxes);
+        free(server->engine->rings);
+        free(server->engine->logs);
+        free(server->engine->metrics);
+    }
+    free(server->engine);
+    free(server->shards);
+    pthread_mutex_destroy(&server->change_lock);
+}
+
+static int exit_of(enum fst_status status) {
+    switch (status) {
+    case FST_OK:
+        return SERVER_DONE;
+    case FST_INVALID:
+    case FST_FORBIDDEN:
+        return SERVER_USAGE;
+    case FST_CORRUPT:
+    case FST_BUSY:
+    case FST_INCOMPATIBLE:
+        return SERVER_STORE;
+    default:
+        return SERVER_FAILED;
+    }
+}
+
+/* Waits for SIGINT or SIGTERM, or for the engine to fail. */
+static void signals_wait(struct server *server, const sigset_t *set) {
+    const struct timespec pause = {.tv_nsec = 100000000};
+    for (;;) {
+        int signal = sigtimedwait(set, NULL, &pause);
+        if (signal > 0) {
+            log_info("server.stopping", "signal=%d", signal);
+            engine_state_raise(server->engine, ENGINE_STOPPING);
+            return;
+        }
+        if (engine_state(server->engine) >= ENGINE_STOPPING) return;
+    }
+}
+
+int server_run(const struct server_options *options, struct io *io) {
+    struct server server = {.options = options, .io = io};
+    pthread_mutex_init(&server.change_lock, NULL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* All threads inherit it. */
+    signal(SIGPIPE, SIG_IGN);
+
+    struct fst_error error = {.text = ""};
+    enum fst_status status = server_start(&server, &error);
+    int code = exit_of(status);
+    if (status == FST_OK) {
+        signals_wait(&server, &set);
+    } else {
+        log_error("server.failed", "status=%s text=\"%s\"", fst_status_name(status), error.text);
+        if (server.is_keeper_started) engine_state_raise(server.engine, ENGINE_STOPPING);
+    }
+    if (server.is_keeper_started && threads_join(&server)) code = SERVER_LOG_WRITE;
+    server_close(&server);
+    log_info("server.ended", "code=%d", code);
+    return code;
+}

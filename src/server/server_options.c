@@ -1,0 +1,84 @@
+#include "server/server_options.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/units.h"
+#include "net/conn.h"
+#include "shard/engine.h"
+#include "shard/shard.h"
+#include "shard/write_request.h"
+
+enum { RING_BUFFERS = 1024, RING_BUFFER_BYTES = 16 << 10 };
+
+static const struct option_spec specs[] = {
+#define SPEC(name, ...) OPTION_SPEC(struct server_options, name, __VA_ARGS__)
+    SERVER_OPTIONS(SPEC)
+#undef SPEC
+};
+enum { SPECS_COUNT = sizeof specs / sizeof specs[0] };
+
+enum fst_status server_options_parse(struct server_options *options, int argc, char *const *argv,
+                                     struct io *io, struct fst_error *error) {
+    struct options parser;
+    options_init(&parser, specs, SPECS_COUNT, options);
+    FST_TRY(options_parse_arguments(&parser, argc, argv, error));
+    if (options->config[0]) FST_TRY(options_read_file(&parser, io, options->config, error));
+    return FST_OK;
+}
+
+void server_options_help(FILE *out) {
+    fprintf(out, "usage: fsd --data DIR [options]\n\n"
+                 "The fstore server: keeps features, answers reads, takes writes.\n\n");
+    options_help(specs, SPECS_COUNT, out);
+    fprintf(out, "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 a store is damaged or in use,\n"
+                 "            4 a log write failed: start again, it recovers from disk\n");
+}
+
+uint32_t server_options_shards(const struct server_options *options) {
+    if (options->shards > 0) return (uint32_t)options->shards;
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count < ENGINE_SHARDS_MAX ? (uint32_t)count : ENGINE_SHARDS_MAX;
+}
+
+static void plan_line(const struct server_options *options, FILE *out, const char *name,
+                      uint64_t bytes) {
+    if (options->json) {
+        fprintf(out, "{\"limit\":\"%s\",\"bytes\":%" PRIu64 "}\n", name, bytes);
+    } else {
+        fprintf(out, "%-44s %16" PRIu64 " bytes %10.1f MiB\n", name, bytes,
+                (double)bytes / (1 << 20));
+    }
+}
+
+void server_options_plan(const struct server_options *options, FILE *out) {
+    uint64_t shards = server_options_shards(options);
+    struct conns_options conns = CONNS_OPTIONS_DEFAULT;
+    conns.connections_max = (uint32_t)((options->connections + shards - 1) / shards);
+    conns.in_flight_max = (uint32_t)options->in_flight;
+    conns.output_bytes_max = (uint32_t)options->output_bytes;
+    conns.bulk_bytes_max = (uint32_t)options->bulk_bytes;
+    conns.frame_bytes_max = (uint32_t)options->frame_bytes;
+    const struct plan_row {
+        const char *name;
+        uint64_t bytes;
+    } rows[] = {
+        {"online rows and index (memory)", options->memory},
+        {"connections, their input and output", shards * conns_memory_bytes(&conns)},
+        {"receive buffers", shards * RING_BUFFERS * RING_BUFFER_BYTES},
+        {"scratch of a tick (arena_bytes)", shards * options->arena_bytes},
+        {"writes on their way", (shards + 1) * write_buffers_bytes()},
+        {"log groups, filling and in flight", shards * 2 * options->group_bytes},
+        {"batches of reads", shards * shard_gets_bytes()},
+    };
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        plan_line(options, out, rows[i].name, rows[i].bytes);
+        sum += rows[i].bytes;
+    }
+    plan_line(options, out, "sum, if every limit is reached", sum);
+}
