@@ -1,0 +1,101 @@
+#include "bench/fsbench/benchmark.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/io.h"
+#include "bench/fsbench/command.h"
+#include "bench/fsbench/measurement.h"
+#include "bench/fsbench/progress.h"
+
+enum { TITLE_BYTES = 2048 };
+
+struct load_options benchmark_options_of(const struct load_settings *settings) {
+    return (struct load_options){.address = settings->server,
+                                 .connections_count = (uint32_t)settings->connections,
+                                 .depth = (uint32_t)settings->depth,
+                                 .keys_per_read = 1,
+                                 .rows_per_write = 1,
+                                 .verify = (enum load_verify)settings->verify,
+                                 .seed = settings->seed};
+}
+
+static enum fst_status fill_run(const struct benchmark *benchmark, struct load *load,
+                                struct load_result *result, struct fst_error *error) {
+    struct progress progress;
+    progress_open(&progress, io_posix(), "writing rows", "rows");
+    struct load_phase phase = {
+        .rows_count = benchmark->settings->entities, .report = progress_put, .context = &progress};
+    enum fst_status status = load_run(load, &phase, result, error);
+    progress_close(&progress);
+    if (status != FST_OK) return status;
+    uint64_t requests_count = result->refused_count + result->writes_count;
+    if (result->refused_count > 0)
+        return fst_error_set(error, FST_FULL,
+                             "the server refused %" PRIu64 " of %" PRIu64 " writes",
+                             result->refused_count, requests_count);
+    fprintf(stderr, "fsbench %s: %" PRIu64 " rows written in %.1f s\n", benchmark->command,
+            result->keys_count, (double)result->elapsed_ns / 1e9);
+    return FST_OK;
+}
+
+/* Opens a load, hands it to `run`, and closes it again. */
+static enum fst_status load_use(const struct benchmark *benchmark,
+                                const struct load_options *options, const struct key_stream *keys,
+                                struct measurement *measurement, struct fst_error *error) {
+    struct dialect *dialect;
+    struct load *load;
+    FST_TRY(benchmark->dialect_create(benchmark, options, keys, &dialect, error));
+    enum fst_status status = load_open(options, dialect, &load, error);
+    if (status == FST_OK) {
+        if (options == &benchmark->fill)
+            status = fill_run(benchmark, load, &measurement->total, error);
+        else
+            status = measurement_run(load, benchmark->settings, measurement, error);
+        load_close(load);
+    }
+    dialect->ops->close(dialect);
+    return status;
+}
+
+static void title_format(const struct benchmark *benchmark, char title_out[TITLE_BYTES]) {
+    const struct load_settings *settings = benchmark->settings;
+    snprintf(title_out, TITLE_BYTES,
+             "fsbench %s: %u connections, %u deep, %u of %" PRIu64 " entities x %" PRIu64
+             " float64, %.40s keys",
+             benchmark->command, benchmark->measure.connections_count, benchmark->measure.depth,
+             benchmark->measure.keys_per_read, settings->entities, settings->features,
+             settings->keys);
+}
+
+static enum fst_status steps_run(const struct benchmark *benchmark, struct measurement *measurement,
+                                 struct fst_error *error) {
+    const struct load_settings *settings = benchmark->settings;
+    struct key_stream keys;
+    FST_TRY(settings_keys_decode(settings, &keys, error));
+    FST_TRY(settings_pin(settings, error));
+    if (settings->load) FST_TRY(load_use(benchmark, &benchmark->fill, &keys, measurement, error));
+    if (settings->load && benchmark->settle) FST_TRY(benchmark->settle(benchmark, error));
+    if (settings->duration == 0) return FST_OK;
+    return load_use(benchmark, &benchmark->measure, &keys, measurement, error);
+}
+
+int benchmark_run(const struct benchmark *benchmark) {
+    struct fst_error error = {.status = FST_OK};
+    struct measurement *measurement = calloc(1, sizeof *measurement);
+    FST_ASSERT(measurement != NULL);
+    enum fst_status status = steps_run(benchmark, measurement, &error);
+    int exit_code = settings_exit_of(status);
+    if (status != FST_OK) {
+        fprintf(stderr, "fsbench %s: %s\n", benchmark->command, error.text);
+    } else if (benchmark->settings->duration > 0) {
+        char title[TITLE_BYTES];
+        title_format(benchmark, title);
+        measurement_dump(measurement, benchmark->settings, title, stdout);
+        exit_code = measurement_exit_of(measurement);
+    }
+    free(measurement);
+    return exit_code;
+}

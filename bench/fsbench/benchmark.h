@@ -1,0 +1,35 @@
+/*
+ * benchmark: the course of every measuring command: pin, fill, connect, measure, print.
+ *
+ * Threads: one. Memory: opened and closed inside.
+ */
+#ifndef FSBENCH_BENCHMARK_H
+#define FSBENCH_BENCHMARK_H
+
+#include "bench/fsbench/dialect.h"
+#include "bench/fsbench/load.h"
+#include "bench/fsbench/settings.h"
+
+struct benchmark {
+    const char *command;                  /* "online" */
+    const struct load_settings *settings; /* borrowed, as all that follows */
+    struct load_options fill;             /* how rows are written first; address is filled in */
+    struct load_options measure;
+    /* Makes the dialect for one of the two. */
+    enum fst_status (*dialect_create)(const struct benchmark *benchmark,
+                                      const struct load_options *options,
+                                      const struct key_stream *keys, struct dialect **dialect_out,
+                                      struct fst_error *error);
+    /* What is done once after filling, so that the server rests while it is measured; may be NULL.
+     * */
+    enum fst_status (*settle)(const struct benchmark *benchmark, struct fst_error *error);
+    const void *own; /* the command's own settings */
+};
+
+/* Connections, depth, checking and seed as the settings say. */
+struct load_options benchmark_options_of(const struct load_settings *settings);
+
+/* Returns the exit code; prints the figures to standard output, errors to standard error. */
+int benchmark_run(const struct benchmark *benchmark);
+
+#endif

@@ -1,0 +1,125 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/io.h"
+#include "bench/fsbench/benchmark.h"
+#include "bench/fsbench/command.h"
+#include "bench/fsbench/dialect_fstore.h"
+#include "bench/fsbench/fstore_session.h"
+#include "bench/fsbench/wire.h"
+
+#define ONLINE_SETTINGS(X)                                                                         \
+    X(key, TEXT, "", 0, 0, "KEY", "API key; without it the environment's FSTORE_KEY")              \
+    X(entities_per_request, COUNT, "1", 1, 10000, NULL, "keys of a read")                          \
+    X(rows_per_write, COUNT, "1", 1, 4096, NULL, "rows of a write")                                \
+    X(mix, TEXT, "100:0", 0, 0, "R:W", "reads and writes among the requests")                      \
+    X(ack, CHOICE, "durable", 0, 0, "durable|memory", "what writes wait for")
+
+enum { FILL_CONNECTIONS = 8, FILL_DEPTH = 4, FILL_BYTES = 96 << 10 };
+
+struct online_settings {
+    struct load_settings load;
+    ONLINE_SETTINGS(OPTION_MEMBER)
+};
+
+static const struct option_spec online_specs[] = {
+#define SPEC(name, ...) OPTION_SPEC(struct online_settings, name, __VA_ARGS__)
+    ONLINE_SETTINGS(SPEC)
+#undef SPEC
+};
+
+static const struct settings_table online_table = {
+    .command = "online",
+    .help =
+        "Measures reads and writes of a running fsd over its binary protocol. --load applies the\n"
+        "definition of bench.wide_N (N the number of features, key role admin) and writes all\n"
+        "rows; every reply is checked against the values its keys stand for.\n",
+    .own = online_specs,
+    .own_count = sizeof online_specs / sizeof online_specs[0],
+};
+
+/* The share of writes in "R:W", or a negative number. */
+static double mix_decode(const char *text) {
+    char *end;
+    double reads = strtod(text, &end);
+    if (end == text || *end != ':') return -1;
+    const char *second = end + 1;
+    double writes = strtod(second, &end);
+    if (end == second || *end != 0 || !(reads >= 0) || !(writes >= 0)) return -1;
+    return reads + writes > 0 ? writes / (reads + writes) : -1;
+}
+
+static const char *api_key_of(const struct online_settings *settings) {
+    const char *environment = getenv("FSTORE_KEY");
+    return settings->key[0] || !environment ? settings->key : environment;
+}
+
+static uint64_t client_id_random(void) {
+    struct io *io = io_posix();
+    uint64_t id;
+    io->ops->random(io, &id, sizeof id);
+    return id | 1; /* never 0 */
+}
+
+static enum fst_status online_dialect_create(const struct benchmark *benchmark,
+                                             const struct load_options *load,
+                                             const struct key_stream *keys,
+                                             struct dialect **dialect_out,
+                                             struct fst_error *error) {
+    const struct online_settings *settings = benchmark->own;
+    bool is_fill = load == &benchmark->fill;
+    struct dialect_fstore_options options = {
+        .api_key = api_key_of(settings),
+        .connections_count = load->connections_count,
+        .depth = load->depth,
+        .features_count = (uint32_t)settings->load.features,
+        .keys_per_read = load->keys_per_read,
+        .rows_per_write = load->rows_per_write,
+        .client_id_seed = client_id_random(),
+        .is_durable = is_fill || settings->ack == 0,
+        .applies = is_fill,
+    };
+    return dialect_fstore_create(&options, keys, dialect_out, error);
+}
+
+/* Rows just written wait for the next checkpoint, which would share the server's processor. */
+static enum fst_status online_settle(const struct benchmark *benchmark, struct fst_error *error) {
+    const struct online_settings *settings = benchmark->own;
+    struct fstore_limits limits;
+    int socket;
+    FST_TRY(wire_open(settings->load.server, &socket, error));
+    enum fst_status status =
+        fstore_session_open(socket, client_id_random(), api_key_of(settings), &limits, error);
+    if (status == FST_OK) status = fstore_session_checkpoint(socket, error);
+    wire_close(socket);
+    return status;
+}
+
+int command_online_run(int argc, char **argv) {
+    struct online_settings settings;
+    int exit_code;
+    if (!settings_get(&online_table, argc, argv, &settings, &exit_code)) return exit_code;
+    double write_share = mix_decode(settings.mix);
+    if (write_share < 0) {
+        fprintf(stderr, "fsbench online: --mix: expected R:W such as 95:5, found %.64s\n",
+                settings.mix);
+        return EXIT_USAGE;
+    }
+    struct benchmark benchmark = {.command = "online",
+                                  .settings = &settings.load,
+                                  .fill = benchmark_options_of(&settings.load),
+                                  .measure = benchmark_options_of(&settings.load),
+                                  .dialect_create = online_dialect_create,
+                                  .settle = online_settle,
+                                  .own = &settings};
+    benchmark.measure.keys_per_read = (uint32_t)settings.entities_per_request;
+    benchmark.measure.rows_per_write = (uint32_t)settings.rows_per_write;
+    benchmark.measure.write_share = write_share;
+    benchmark.fill.connections_count = FILL_CONNECTIONS;
+    benchmark.fill.depth = FILL_DEPTH;
+    uint32_t fill_rows = FILL_BYTES / ((uint32_t)settings.load.features * 8 + 16);
+    benchmark.fill.rows_per_write = fill_rows > 1 ? fill_rows : 1;
+    return benchmark_run(&benchmark);
+}

@@ -1,0 +1,513 @@
+#include "bench/fsbench/load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "bench/fsbench/wire.h"
+
+enum {
+    RECEIVE_BYTES_MIN =
+        256 << 10, /* stays in the second-level cache, and empties a socket at once */
+    EVENTS_MAX = 256,
+    FULL_CHECK_EVERY = 64, /* replies; the others are checked in one place */
+    NS_PER_US = 1000,
+    WAIT_NS_MAX = 20 * 1000 * 1000,
+    SPIN_NS = 60 * 1000, /* a timer of the kernel is late by about this */
+    REPORT_TURNS = 64,
+};
+
+static const uint64_t drain_ns_max = UINT64_C(30) * 1000 * 1000 * 1000;
+
+struct connection {
+    int socket;
+    uint32_t index;
+    uint32_t in_flight_count;
+    uint32_t free_head; /* of the ring of free slots */
+    uint32_t *free_slots;
+    struct request *requests; /* by slot */
+    uint8_t *tail;            /* the reply that is not whole yet */
+    uint32_t tail_bytes;
+    uint8_t *kept; /* what the socket would not take */
+    size_t kept_bytes, kept_sent, kept_room;
+};
+
+struct load {
+    struct load_options options;
+    struct dialect *dialect;
+    struct connection *connections;
+    int epoll;
+    uint8_t *receive;
+    size_t receive_room;
+    uint8_t *scratch; /* requests of one connection before they are sent */
+    size_t scratch_bytes;
+    uint64_t random;         /* state: a counter, mixed where it is used */
+    int64_t real_minus_mono; /* of the clocks, in microseconds */
+    bool has_complained;
+    uint64_t checked_count;
+    /* of the phase */
+    const struct load_phase *phase;
+    struct load_result *result;
+    uint64_t begin_ns, end_ns; /* what is answered from begin to end is counted */
+    uint64_t due_ns;           /* open loop: when the next request is due */
+    uint64_t next_row;         /* of a phase that writes all rows */
+    uint64_t in_flight_count;
+    uint32_t turn_connection; /* open loop: whose turn it is */
+};
+
+static uint64_t clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t cpu_used_ns(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    uint64_t seconds = (uint64_t)usage.ru_utime.tv_sec + (uint64_t)usage.ru_stime.tv_sec;
+    uint64_t us = (uint64_t)usage.ru_utime.tv_usec + (uint64_t)usage.ru_stime.tv_usec;
+    return seconds * 1000000000u + us * NS_PER_US;
+}
+
+static uint64_t random_get(struct load *load) {
+    return mix_u64(load->random++);
+}
+
+/* ---- requests ---- */
+
+static bool is_filling(const struct load *load) {
+    return load->phase->rows_count > 0;
+}
+
+static bool has_more(const struct load *load, uint64_t now_ns) {
+    if (is_filling(load)) return load->next_row < load->phase->rows_count;
+    return now_ns < load->end_ns;
+}
+
+static struct request request_make(struct load *load, uint64_t begin_ns) {
+    struct request request = {.begin_ns = begin_ns, .is_busy = true};
+    request.version = (int64_t)(begin_ns / NS_PER_US) + load->real_minus_mono;
+    if (is_filling(load)) {
+        uint64_t left = load->phase->rows_count - load->next_row;
+        request.is_write = request.is_sequential = true;
+        request.seed = load->next_row;
+        request.keys_count = load->options.rows_per_write;
+        if (left < request.keys_count) request.keys_count = (uint32_t)left;
+        load->next_row += request.keys_count;
+        return request;
+    }
+    request.seed = random_get(load);
+    request.is_write = load->options.write_share > 0 &&
+                       mix_double(request.seed ^ load->options.seed) < load->options.write_share;
+    request.keys_count =
+        request.is_write ? load->options.rows_per_write : load->options.keys_per_read;
+    return request;
+}
+
+/* Encodes one request behind those already in the scratch memory. */
+static void request_put(struct load *load, struct connection *connection, uint64_t begin_ns) {
+    uint32_t depth = load->options.depth;
+    FST_ASSERT(connection->in_flight_count < depth);
+    uint32_t slot = connection->free_slots[connection->free_head];
+    connection->free_head = connection->free_head + 1 == depth ? 0 : connection->free_head + 1;
+    connection->in_flight_count++;
+    load->in_flight_count++;
+    struct request *request = &connection->requests[slot];
+    *request = request_make(load, begin_ns);
+    uint8_t *out = load->scratch + load->scratch_bytes;
+    load->scratch_bytes +=
+        load->dialect->ops->encode(load->dialect, connection->index, slot, request, out);
+}
+
+static void slot_free(struct load *load, struct connection *connection, uint32_t slot) {
+    uint32_t depth = load->options.depth;
+    uint32_t free_tail = connection->free_head + (depth - connection->in_flight_count);
+    connection->free_slots[free_tail < depth ? free_tail : free_tail - depth] = slot;
+    connection->requests[slot].is_busy = false;
+    connection->in_flight_count--;
+    load->in_flight_count--;
+}
+
+/* ---- sockets ---- */
+
+static enum fst_status watch_put(struct load *load, struct connection *connection, int operation,
+                                 struct fst_error *error) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = connection->index};
+    if (connection->kept_bytes) event.events |= EPOLLOUT;
+    if (epoll_ctl(load->epoll, operation, connection->socket, &event) == 0) return FST_OK;
+    return fst_error_set(error, FST_IO_ERROR, "epoll: %s", strerror(errno));
+}
+
+static enum fst_status bytes_keep(struct load *load, struct connection *connection,
+                                  const uint8_t *data, size_t bytes, struct fst_error *error) {
+    if (connection->kept_room < bytes) {
+        uint8_t *grown = realloc(connection->kept, bytes);
+        if (!grown) return fst_error_set(error, FST_NO_MEMORY, "no memory for %zu bytes", bytes);
+        connection->kept = grown;
+        connection->kept_room = bytes;
+    }
+    memcpy(connection->kept, data, bytes);
+    connection->kept_bytes = bytes;
+    connection->kept_sent = 0;
+    return watch_put(load, connection, EPOLL_CTL_MOD, error);
+}
+
+/* What the socket takes now: 0 if it is full. */
+static enum fst_status socket_send(struct load *load, const struct connection *connection,
+                                   const uint8_t *data, size_t bytes, size_t *sent_out,
+                                   struct fst_error *error) {
+    ssize_t sent = send(connection->socket, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        return fst_error_set(error, FST_CLOSED, "send: %s", strerror(errno));
+    *sent_out = sent > 0 ? (size_t)sent : 0;
+    load->result->sent_bytes += *sent_out;
+    return FST_OK;
+}
+
+static enum fst_status scratch_send(struct load *load, struct connection *connection,
+                                    struct fst_error *error) {
+    size_t bytes = load->scratch_bytes, sent = 0;
+    if (bytes == 0) return FST_OK;
+    FST_ASSERT(connection->kept_bytes == 0);
+    load->scratch_bytes = 0;
+    FST_TRY(socket_send(load, connection, load->scratch, bytes, &sent, error));
+    if (sent == bytes) return FST_OK;
+    return bytes_keep(load, connection, load->scratch + sent, bytes - sent, error);
+}
+
+static enum fst_status kept_send(struct load *load, struct connection *connection,
+                                 struct fst_error *error) {
+    size_t sent = 0, left = connection->kept_bytes - connection->kept_sent;
+    FST_TRY(socket_send(load, connection, connection->kept + connection->kept_sent, left, &sent,
+                        error));
+    connection->kept_sent += sent;
+    if (sent < left) return FST_OK;
+    connection->kept_bytes = 0;
+    return watch_put(load, connection, EPOLL_CTL_MOD, error);
+}
+
+/* Closed loop: as many requests as the connection may have in flight. */
+static enum fst_status connection_fill(struct load *load, struct connection *connection,
+                                       uint64_t now_ns, struct fst_error *error) {
+    if (connection->kept_bytes > 0) return FST_OK;
+    while (connection->in_flight_count < load->options.depth && has_more(load, now_ns))
+        request_put(load, connection, now_ns);
+    return scratch_send(load, connection, error);
+}
+
+/* ---- replies ---- */
+
+static void refusal_complain(struct load *load, const struct reply *reply) {
+    if (load->has_complained) return;
+    load->has_complained = true;
+    fprintf(stderr, "fsbench: the server refused a request: %s %.*s\n",
+            fst_status_name(reply->status), (int)reply->text.bytes,
+            reply->text.bytes ? (const char *)reply->text.data : "");
+}
+
+static void wrong_complain(struct load *load, const struct request *request) {
+    if (load->has_complained) return;
+    load->has_complained = true;
+    fprintf(stderr,
+            "fsbench: a reply has not what was written, first key of the request: %" PRIu64 "\n",
+            request_key(request, load->dialect->keys, 0));
+}
+
+static bool reply_is_right(struct load *load, const struct request *request,
+                           const struct reply *reply) {
+    if (load->options.verify == LOAD_VERIFY_NONE) return true;
+    bool is_full =
+        load->options.verify == LOAD_VERIFY_ALL || load->checked_count % FULL_CHECK_EVERY == 0;
+    load->checked_count++;
+    return load->dialect->ops->verify(load->dialect, request, reply, is_full);
+}
+
+static void reply_count(struct load *load, const struct request *request, const struct reply *reply,
+                        uint64_t now_ns) {
+    struct load_result *result = load->result;
+    if (now_ns < load->begin_ns || now_ns >= load->end_ns) return;
+    if (reply->answer == REPLY_REFUSED) {
+        result->refused_count++;
+        result->refused_by_status[(uint32_t)reply->status % LOAD_STATUSES]++;
+        return;
+    }
+    uint64_t taken_ns = now_ns > request->begin_ns ? now_ns - request->begin_ns : 0;
+    histogram_put(request->is_write ? &result->write_ns : &result->read_ns, taken_ns);
+    if (request->is_write)
+        result->writes_count++;
+    else
+        result->reads_count++;
+    result->keys_count += request->keys_count;
+    if (reply->answer == REPLY_STALE) result->stale_count++;
+}
+
+static enum fst_status reply_take(struct load *load, struct connection *connection,
+                                  const struct reply *reply, uint64_t now_ns,
+                                  struct fst_error *error) {
+    if (reply->slot >= load->options.depth || !connection->requests[reply->slot].is_busy)
+        return fst_error_set(error, FST_CORRUPT, "a reply to no request, id %u", reply->slot);
+    const struct request *request = &connection->requests[reply->slot];
+    if (reply->answer == REPLY_REFUSED) {
+        refusal_complain(load, reply);
+    } else if (!reply_is_right(load, request, reply)) {
+        wrong_complain(load, request);
+        load->result->wrong_count++;
+    }
+    reply_count(load, request, reply, now_ns);
+    slot_free(load, connection, reply->slot);
+    return FST_OK;
+}
+
+/* Takes all whole replies and keeps the rest. */
+static enum fst_status replies_take(struct load *load, struct connection *connection, size_t bytes,
+                                    uint64_t now_ns, struct fst_error *error) {
+    const struct dialect *dialect = load->dialect;
+    const uint8_t *at = load->receive;
+    for (;;) {
+        struct reply reply = {.answer = REPLY_OK};
+        int64_t used = dialect->ops->decode(load->dialect, connection->index, at, bytes, &reply);
+        if (used < 0 || (used == 0 && bytes > dialect->reply_bytes_max))
+            return fst_error_set(error, FST_CORRUPT, "the server sent what is no reply of %s",
+                                 dialect->ops->name);
+        if (used == 0) break;
+        FST_TRY(reply_take(load, connection, &reply, now_ns, error));
+        at += used;
+        bytes -= (size_t)used;
+    }
+    memcpy(connection->tail, at, bytes);
+    connection->tail_bytes = (uint32_t)bytes;
+    return FST_OK;
+}
+
+static enum fst_status connection_receive(struct load *load, struct connection *connection,
+                                          uint64_t *now_ns_out, struct fst_error *error) {
+    size_t tail = connection->tail_bytes;
+    ssize_t received =
+        recv(connection->socket, load->receive + tail, load->receive_room - tail, MSG_DONTWAIT);
+    if (received < 0 && (errno == EAGAIN || errno == EINTR)) return FST_OK;
+    if (received <= 0)
+        return fst_error_set(error, FST_CLOSED, "the server closed a connection%s%s",
+                             received < 0 ? ": " : "", received < 0 ? strerror(errno) : "");
+    *now_ns_out = clock_ns();
+    load->result->received_bytes += (uint64_t)received;
+    memcpy(load->receive, connection->tail, tail);
+    return replies_take(load, connection, tail + (size_t)received, *now_ns_out, error);
+}
+
+/* ---- the loop ---- */
+
+static uint64_t gap_ns(struct load *load) {
+    double mean = 1e9 / load->phase->rate;
+    if (!load->phase->is_poisson) return (uint64_t)mean;
+    return (uint64_t)(-log(1 - mix_double(random_get(load))) * mean);
+}
+
+/* The next connection that can take a request, or NULL. */
+static struct connection *free_connection_find(struct load *load) {
+    for (uint32_t i = 0; i < load->options.connections_count; i++) {
+        if (++load->turn_connection == load->options.connections_count) load->turn_connection = 0;
+        struct connection *connection = &load->connections[load->turn_connection];
+        if (connection->in_flight_count < load->options.depth && connection->kept_bytes == 0)
+            return connection;
+    }
+    return NULL;
+}
+
+/* Open loop: sends what is due. What finds no room stays due, and its latency grows. */
+static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_error *error) {
+    while (load->due_ns <= now_ns && load->due_ns < load->end_ns) {
+        struct connection *connection = free_connection_find(load);
+        if (!connection) return FST_OK;
+        request_put(load, connection, load->due_ns);
+        load->due_ns += gap_ns(load);
+        FST_TRY(scratch_send(load, connection, error));
+    }
+    return FST_OK;
+}
+
+static int events_wait(struct load *load, struct epoll_event *events, uint64_t now_ns) {
+    uint64_t wait_ns = WAIT_NS_MAX;
+    if (load->phase->rate > 0 && load->due_ns < load->end_ns) {
+        uint64_t until_ns = load->due_ns > now_ns ? load->due_ns - now_ns : 0;
+        uint64_t sleep_ns = until_ns > SPIN_NS ? until_ns - SPIN_NS : 0;
+        if (sleep_ns < wait_ns) wait_ns = sleep_ns;
+    }
+    struct timespec timeout = {.tv_nsec = (long)wait_ns};
+    return epoll_pwait2(load->epoll, events, EVENTS_MAX, &timeout, NULL);
+}
+
+static enum fst_status event_take(struct load *load, const struct epoll_event *event,
+                                  uint64_t now_ns, struct fst_error *error) {
+    struct connection *connection = &load->connections[event->data.u32];
+    if (event->events & EPOLLOUT) FST_TRY(kept_send(load, connection, error));
+    if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        FST_TRY(connection_receive(load, connection, &now_ns, error));
+    if (load->phase->rate > 0) return FST_OK;
+    return connection_fill(load, connection, now_ns, error);
+}
+
+static void report_put(const struct load *load, uint64_t turn) {
+    if (!load->phase->report || (turn % REPORT_TURNS != 0 && load->in_flight_count > 0)) return;
+    if (is_filling(load))
+        load->phase->report(load->phase->context, load->next_row, load->phase->rows_count);
+}
+
+static enum fst_status turns_run(struct load *load, struct fst_error *error) {
+    struct epoll_event events[EVENTS_MAX];
+    uint64_t now_ns = clock_ns();
+    for (uint32_t i = 0; load->phase->rate == 0 && i < load->options.connections_count; i++)
+        FST_TRY(connection_fill(load, &load->connections[i], now_ns, error));
+    for (uint64_t turn = 0; has_more(load, now_ns) || load->in_flight_count > 0; turn++) {
+        if (load->phase->rate > 0) FST_TRY(due_send(load, now_ns, error));
+        int count = events_wait(load, events, now_ns);
+        if (count < 0 && errno != EINTR)
+            return fst_error_set(error, FST_IO_ERROR, "epoll: %s", strerror(errno));
+        now_ns = clock_ns();
+        for (int i = 0; i < count; i++) FST_TRY(event_take(load, &events[i], now_ns, error));
+        report_put(load, turn);
+        if (!is_filling(load) && now_ns > load->end_ns + drain_ns_max)
+            return fst_error_set(error, FST_TIMEOUT, "%" PRIu64 " replies are still out",
+                                 load->in_flight_count);
+    }
+    return FST_OK;
+}
+
+static uint64_t late_find(struct load *load) {
+    uint64_t late_count = 0;
+    if (load->phase->rate == 0) return 0;
+    for (; load->due_ns < load->end_ns; load->due_ns += gap_ns(load)) late_count++;
+    return late_count;
+}
+
+enum fst_status load_run(struct load *load, const struct load_phase *phase,
+                         struct load_result *result_out, struct fst_error *error) {
+    memset(result_out, 0, sizeof *result_out);
+    histogram_init(&result_out->read_ns);
+    histogram_init(&result_out->write_ns);
+    uint64_t now_ns = clock_ns();
+    load->phase = phase;
+    load->result = result_out;
+    load->next_row = 0;
+    load->begin_ns = now_ns + phase->warmup_ns;
+    load->end_ns = phase->rows_count ? UINT64_MAX : load->begin_ns + phase->duration_ns;
+    load->due_ns = now_ns;
+    uint64_t cpu_ns = cpu_used_ns();
+    FST_TRY(turns_run(load, error));
+    uint64_t done_ns = clock_ns();
+    double counted_share = 1;
+    if (!phase->rows_count) counted_share = (double)phase->duration_ns / (double)(done_ns - now_ns);
+    result_out->cpu_ns = (uint64_t)((double)(cpu_used_ns() - cpu_ns) * counted_share);
+    result_out->elapsed_ns = phase->rows_count ? done_ns - now_ns : phase->duration_ns;
+    result_out->late_count = late_find(load);
+    return load_check(load);
+}
+
+/* ---- begin and end ---- */
+
+static enum fst_status connection_open(struct load *load, uint32_t index, struct fst_error *error) {
+    struct connection *connection = &load->connections[index];
+    uint32_t depth = load->options.depth;
+    connection->index = index;
+    connection->free_slots = calloc(depth, sizeof *connection->free_slots);
+    connection->requests = calloc(depth, sizeof *connection->requests);
+    FST_TRY(wire_open(load->options.address, &connection->socket, error));
+    FST_TRY(load->dialect->ops->open(load->dialect, index, connection->socket, error));
+    connection->tail = malloc(load->dialect->reply_bytes_max);
+    if (!connection->free_slots || !connection->requests || !connection->tail)
+        return fst_error_set(error, FST_NO_MEMORY, "no memory for %u requests", depth);
+    for (uint32_t i = 0; i < depth; i++) connection->free_slots[i] = i;
+    FST_TRY(wire_unblock(connection->socket, error));
+    return watch_put(load, connection, EPOLL_CTL_ADD, error);
+}
+
+static enum fst_status buffers_open(struct load *load, struct fst_error *error) {
+    load->receive_room = (size_t)load->dialect->reply_bytes_max * 2;
+    if (load->receive_room < RECEIVE_BYTES_MIN) load->receive_room = RECEIVE_BYTES_MIN;
+    load->receive = malloc(load->receive_room);
+    load->scratch = malloc((size_t)load->dialect->request_bytes_max * load->options.depth);
+    if (load->receive && load->scratch) return FST_OK;
+    return fst_error_set(error, FST_NO_MEMORY, "no memory for buffers");
+}
+
+static int64_t clocks_differ_us(void) {
+    struct timespec real;
+    clock_gettime(CLOCK_REALTIME, &real);
+    int64_t real_us = (int64_t)real.tv_sec * 1000000 + real.tv_nsec / NS_PER_US;
+    return real_us - (int64_t)(clock_ns() / NS_PER_US);
+}
+
+enum fst_status load_open(const struct load_options *options, struct dialect *dialect,
+                          struct load **load_out, struct fst_error *error) {
+    FST_ASSERT(options->connections_count >= 1);
+    FST_ASSERT(options->connections_count <= LOAD_CONNECTIONS_MAX);
+    FST_ASSERT(options->depth >= 1 && options->depth <= LOAD_DEPTH_MAX);
+    struct load *load = calloc(1, sizeof *load);
+    if (!load) return fst_error_set(error, FST_NO_MEMORY, "no memory");
+    load->options = *options;
+    load->dialect = dialect;
+    load->random = mix_u64(options->seed);
+    load->real_minus_mono = clocks_differ_us();
+    load->epoll = epoll_create1(EPOLL_CLOEXEC);
+    load->connections = calloc(options->connections_count, sizeof *load->connections);
+    enum fst_status status = FST_NO_MEMORY;
+    if (!load->connections || load->epoll < 0) {
+        fst_error_set(error, status, "no memory for connections");
+        load->options.connections_count = 0;
+    } else {
+        for (uint32_t i = 0; i < options->connections_count; i++) load->connections[i].socket = -1;
+        status = FST_OK;
+    }
+    for (uint32_t i = 0; status == FST_OK && i < options->connections_count; i++)
+        status = connection_open(load, i, error);
+    if (status == FST_OK) status = buffers_open(load, error);
+    if (status != FST_OK)
+        load_close(load);
+    else
+        *load_out = load;
+    return status;
+}
+
+void load_close(struct load *load) {
+    for (uint32_t i = 0; i < load->options.connections_count; i++) {
+        struct connection *connection = &load->connections[i];
+        if (connection->socket >= 0) wire_close(connection->socket);
+        free(connection->free_slots);
+        free(connection->requests);
+        free(connection->tail);
+        free(connection->kept);
+    }
+    if (load->epoll >= 0) close(load->epoll);
+    free(load->connections);
+    free(load->receive);
+    free(load->scratch);
+    free(load);
+}
+
+enum fst_status load_check(const struct load *load) {
+    uint64_t in_flight_count = 0;
+    uint32_t depth = load->options.depth;
+    for (uint32_t i = 0; i < load->options.connections_count; i++) {
+        const struct connection *connection = &load->connections[i];
+        bool is_free[LOAD_DEPTH_MAX] = {false};
+        if (connection->in_flight_count > depth) return FST_CORRUPT;
+        for (uint32_t k = 0; k < depth - connection->in_flight_count; k++) {
+            uint32_t slot = connection->free_slots[(connection->free_head + k) % depth];
+            if (slot >= depth || is_free[slot]) return FST_CORRUPT;
+            is_free[slot] = true;
+        }
+        for (uint32_t slot = 0; slot < depth; slot++) {
+            if (connection->requests[slot].is_busy == is_free[slot]) return FST_CORRUPT;
+        }
+        in_flight_count += connection->in_flight_count;
+    }
+    return in_flight_count == load->in_flight_count ? FST_OK : FST_CORRUPT;
+}

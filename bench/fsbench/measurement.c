@@ -1,0 +1,199 @@
+#include "bench/fsbench/measurement.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "bench/fsbench/command.h"
+#include "bench/fsbench/process.h"
+
+enum { NS_PER_US = 1000 };
+
+static const struct quantile {
+    const char *name;
+    double quantile;
+} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
+
+enum { QUANTILES_COUNT = sizeof quantiles / sizeof quantiles[0] };
+
+static void result_add(struct load_result *total, const struct load_result *result) {
+    total->elapsed_ns += result->elapsed_ns;
+    total->reads_count += result->reads_count;
+    total->writes_count += result->writes_count;
+    total->keys_count += result->keys_count;
+    total->stale_count += result->stale_count;
+    total->refused_count += result->refused_count;
+    total->wrong_count += result->wrong_count;
+    total->received_bytes += result->received_bytes;
+    total->sent_bytes += result->sent_bytes;
+    total->late_count += result->late_count;
+    total->cpu_ns += result->cpu_ns;
+    for (int i = 0; i < LOAD_STATUSES; i++)
+        total->refused_by_status[i] += result->refused_by_status[i];
+    histogram_merge(&total->read_ns, &result->read_ns);
+    histogram_merge(&total->write_ns, &result->write_ns);
+}
+
+static double seconds_of(uint64_t ns) {
+    return (double)ns / 1e9;
+}
+
+static enum fst_status once_run(struct load *load, const struct load_settings *settings,
+                                struct measurement *measurement, struct fst_error *error) {
+    struct load_phase phase = {.warmup_ns = (uint64_t)settings->warmup * NS_PER_US,
+                               .duration_ns = (uint64_t)settings->duration * NS_PER_US,
+                               .rate = (double)settings->rate,
+                               .is_poisson = settings->arrivals == 0};
+    uint32_t pid = (uint32_t)settings->server_pid;
+    struct load_result *result = malloc(sizeof *result);
+    if (!result) return fst_error_set(error, FST_NO_MEMORY, "no memory");
+    uint64_t server_ns = pid ? process_cpu_ns(pid) : 0;
+    enum fst_status status = load_run(load, &phase, result, error);
+    if (status == FST_OK) {
+        double share = (double)settings->duration / (double)(settings->duration + settings->warmup);
+        if (pid)
+            measurement->server_cpu_ns +=
+                (uint64_t)((double)(process_cpu_ns(pid) - server_ns) * share);
+        uint64_t answered = result->reads_count + result->writes_count;
+        measurement->requests_per_s[measurement->runs_count++] =
+            (double)answered / seconds_of(result->elapsed_ns);
+        result_add(&measurement->total, result);
+    }
+    free(result);
+    return status;
+}
+
+enum fst_status measurement_run(struct load *load, const struct load_settings *settings,
+                                struct measurement *measurement_out, struct fst_error *error) {
+    FST_ASSERT(settings->repeat <= SETTINGS_RUNS_MAX);
+    memset(measurement_out, 0, sizeof *measurement_out);
+    histogram_init(&measurement_out->total.read_ns);
+    histogram_init(&measurement_out->total.write_ns);
+    for (uint64_t i = 0; i < settings->repeat; i++)
+        FST_TRY(once_run(load, settings, measurement_out, error));
+    return FST_OK;
+}
+
+static int double_compare(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static void rates_sort(const struct measurement *measurement,
+                       double sorted_out[SETTINGS_RUNS_MAX]) {
+    memcpy(sorted_out, measurement->requests_per_s, sizeof measurement->requests_per_s);
+    qsort(sorted_out, measurement->runs_count, sizeof sorted_out[0], double_compare);
+}
+
+double measurement_median(const struct measurement *measurement) {
+    double sorted[SETTINGS_RUNS_MAX];
+    uint32_t count = measurement->runs_count;
+    if (count == 0) return 0;
+    rates_sort(measurement, sorted);
+    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+}
+
+double measurement_spread(const struct measurement *measurement) {
+    double sorted[SETTINGS_RUNS_MAX];
+    double median = measurement_median(measurement);
+    if (median == 0) return 0;
+    rates_sort(measurement, sorted);
+    return (sorted[measurement->runs_count - 1] - sorted[0]) / median;
+}
+
+/* Keys per second at the median rate: every run asks for the same number of keys per request. */
+static double keys_per_s(const struct measurement *measurement) {
+    uint64_t requests = measurement->total.reads_count + measurement->total.writes_count;
+    if (requests == 0) return 0;
+    return measurement_median(measurement) * (double)measurement->total.keys_count /
+           (double)requests;
+}
+
+static double us_of(uint64_t ns) {
+    return (double)ns / NS_PER_US;
+}
+
+static void latency_row_dump(const char *name, const struct histogram *latency, FILE *out) {
+    if (latency->count == 0) return;
+    fprintf(out, "    %-8s %9.1f", name, histogram_mean(latency) / NS_PER_US);
+    for (int i = 0; i < QUANTILES_COUNT; i++)
+        fprintf(out, " %9.1f", us_of(histogram_quantile(latency, quantiles[i].quantile)));
+    fprintf(out, " %9.1f\n", us_of(latency->max));
+}
+
+static void text_dump(const struct measurement *measurement, const char *title, FILE *out) {
+    const struct load_result *total = &measurement->total;
+    double seconds = seconds_of(total->elapsed_ns);
+    fprintf(out, "%s\n", title);
+    fprintf(out, "  requests  %12.0f /s", measurement_median(measurement));
+    if (measurement->runs_count > 1)
+        fprintf(out, "   median of %u runs, spread %.1f %%", measurement->runs_count,
+                100 * measurement_spread(measurement));
+    fprintf(out, "\n  rows      %12.0f /s\n", keys_per_s(measurement));
+    fprintf(out, "  latency, us     mean");
+    for (int i = 0; i < QUANTILES_COUNT; i++) fprintf(out, " %9s", quantiles[i].name);
+    fprintf(out, " %9s\n", "max");
+    latency_row_dump("read", &total->read_ns, out);
+    latency_row_dump("write", &total->write_ns, out);
+    fprintf(out, "  processor   load %.0f %%", 100 * seconds_of(total->cpu_ns) / seconds);
+    if (measurement->server_cpu_ns)
+        fprintf(out, ", server %.0f %%", 100 * seconds_of(measurement->server_cpu_ns) / seconds);
+    fprintf(out,
+            "\n  replies     %" PRIu64 " in all, %" PRIu64 " wrong, %" PRIu64 " refused, %" PRIu64
+            " stale\n",
+            total->reads_count + total->writes_count, total->wrong_count, total->refused_count,
+            total->stale_count);
+    for (int i = 0; i < LOAD_STATUSES; i++) {
+        if (total->refused_by_status[i])
+            fprintf(out, "    %-16s %" PRIu64 "\n", fst_status_name((enum fst_status)i),
+                    total->refused_by_status[i]);
+    }
+    if (total->late_count)
+        fprintf(out, "  the server did not keep up: %" PRIu64 " requests were due and not sent\n",
+                total->late_count);
+}
+
+static void latency_json_dump(const char *name, const struct histogram *latency, FILE *out) {
+    fprintf(out, ",\"%s_us\":{\"count\":%" PRIu64 ",\"mean\":%.3f", name, latency->count,
+            histogram_mean(latency) / NS_PER_US);
+    for (int i = 0; i < QUANTILES_COUNT; i++)
+        fprintf(out, ",\"%s\":%.3f", quantiles[i].name,
+                us_of(histogram_quantile(latency, quantiles[i].quantile)));
+    fprintf(out, ",\"max\":%.3f}", us_of(latency->max));
+}
+
+static void json_dump(const struct measurement *measurement, const char *title, FILE *out) {
+    const struct load_result *total = &measurement->total;
+    double seconds = seconds_of(total->elapsed_ns);
+    fprintf(out, "{\"title\":\"%s\",\"requests_per_s\":%.1f,\"rows_per_s\":%.1f,\"spread\":%.4f",
+            title, measurement_median(measurement), keys_per_s(measurement),
+            measurement_spread(measurement));
+    fprintf(out, ",\"runs\":[");
+    for (uint32_t i = 0; i < measurement->runs_count; i++)
+        fprintf(out, "%s%.1f", i ? "," : "", measurement->requests_per_s[i]);
+    fprintf(out, "]");
+    latency_json_dump("read", &total->read_ns, out);
+    latency_json_dump("write", &total->write_ns, out);
+    fprintf(out,
+            ",\"replies\":%" PRIu64 ",\"wrong\":%" PRIu64 ",\"refused\":%" PRIu64
+            ",\"stale\":%" PRIu64 ",\"late\":%" PRIu64,
+            total->reads_count + total->writes_count, total->wrong_count, total->refused_count,
+            total->stale_count, total->late_count);
+    fprintf(out, ",\"load_cpu\":%.3f,\"server_cpu\":%.3f}\n", seconds_of(total->cpu_ns) / seconds,
+            seconds_of(measurement->server_cpu_ns) / seconds);
+}
+
+void measurement_dump(const struct measurement *measurement, const struct load_settings *settings,
+                      const char *title, FILE *out) {
+    if (settings->json)
+        json_dump(measurement, title, out);
+    else
+        text_dump(measurement, title, out);
+}
+
+int measurement_exit_of(const struct measurement *measurement) {
+    const struct load_result *total = &measurement->total;
+    bool is_good = total->wrong_count == 0 && total->reads_count + total->writes_count > 0;
+    return is_good ? EXIT_DONE : EXIT_FAILED;
+}

@@ -1,0 +1,41 @@
+/*
+ * measurement: the same load run several times, and what came of it, for people or for programs.
+ *
+ * Runs differ more from each other than from a neighbouring second, so the figure is the median of
+ * the runs and stands with their spread: (largest - smallest) / median. Latencies are those of all
+ * runs.
+ *
+ * Threads: one. Memory: `struct measurement` is plain.
+ */
+#ifndef FSBENCH_MEASUREMENT_H
+#define FSBENCH_MEASUREMENT_H
+
+#include <stdio.h>
+
+#include "bench/fsbench/load.h"
+#include "bench/fsbench/settings.h"
+
+struct measurement {
+    uint32_t runs_count;
+    double requests_per_s[SETTINGS_RUNS_MAX]; /* per run, in order */
+    struct load_result total;                 /* of all runs */
+    uint64_t server_cpu_ns;
+};
+
+/* Warms up before each run, and measures as the settings say. */
+FST_MUST_USE enum fst_status measurement_run(struct load *load,
+                                             const struct load_settings *settings,
+                                             struct measurement *measurement_out,
+                                             struct fst_error *error);
+
+double measurement_median(const struct measurement *measurement); /* requests per second */
+double measurement_spread(const struct measurement *measurement);
+
+/* A table, or one JSON object, which begin with `title`: what was measured, in words. */
+void measurement_dump(const struct measurement *measurement, const struct load_settings *settings,
+                      const char *title, FILE *out);
+
+/* EXIT_DONE, or EXIT_FAILED if a reply was wrong or none was right. */
+int measurement_exit_of(const struct measurement *measurement);
+
+#endif

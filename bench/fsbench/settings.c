@@ -1,0 +1,85 @@
+#include "bench/fsbench/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/units.h"
+#include "bench/fsbench/command.h"
+#include "bench/fsbench/process.h"
+
+static const struct option_spec shared_specs[] = {
+#define SPEC(name, ...) OPTION_SPEC(struct load_settings, name, __VA_ARGS__)
+    LOAD_SETTINGS(SPEC)
+#undef SPEC
+};
+
+enum { SHARED_COUNT = sizeof shared_specs / sizeof shared_specs[0] };
+
+bool settings_get(const struct settings_table *table, int argc, char **argv, void *values,
+                  int *exit_out) {
+    struct option_spec specs[OPTIONS_MAX];
+    uint32_t specs_count = SHARED_COUNT + table->own_count;
+    FST_ASSERT(specs_count <= OPTIONS_MAX);
+    memcpy(specs, shared_specs, sizeof shared_specs);
+    memcpy(specs + SHARED_COUNT, table->own, table->own_count * sizeof specs[0]);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        printf("usage: fsbench %s [options]\n\n%s\n", table->command, table->help);
+        options_help(specs, specs_count, stdout);
+        *exit_out = EXIT_DONE;
+        return false;
+    }
+    struct options options;
+    struct fst_error error = {.status = FST_OK};
+    options_init(&options, specs, specs_count, values);
+    if (options_parse_arguments(&options, argc, argv, &error) == FST_OK) return true;
+    fprintf(stderr, "fsbench %s: %s\n", table->command, error.text);
+    *exit_out = EXIT_USAGE;
+    return false;
+}
+
+enum fst_status settings_keys_decode(const struct load_settings *settings,
+                                     struct key_stream *keys_out, struct fst_error *error) {
+    double exponent = 0;
+    bool is_good = strcmp(settings->keys, "uniform") == 0;
+    if (strncmp(settings->keys, "zipf:", 5) == 0) {
+        char *end;
+        exponent = strtod(settings->keys + 5, &end);
+        is_good = end > settings->keys + 5 && *end == 0 && exponent >= 0 && exponent <= 0.999;
+    }
+    if (!is_good)
+        return fst_error_set(
+            error, FST_INVALID,
+            "--keys: expected uniform or zipf:S with S from 0 to 0.999, found %.64s",
+            settings->keys);
+    key_stream_init(keys_out, settings->entities, exponent);
+    return FST_OK;
+}
+
+static enum fst_status cpu_pin(const char *text, uint32_t pid, struct fst_error *error) {
+    uint64_t cpu;
+    FST_TRY(count_parse(text, &cpu, error));
+    return process_pin(pid, cpu > UINT32_MAX ? UINT32_MAX : (uint32_t)cpu, error);
+}
+
+enum fst_status settings_pin(const struct load_settings *settings, struct fst_error *error) {
+    if (settings->server_cpu[0] && settings->server_pid == 0)
+        return fst_error_set(error, FST_INVALID, "--server-cpu needs --server-pid");
+    if (settings->server_cpu[0])
+        FST_TRY(cpu_pin(settings->server_cpu, (uint32_t)settings->server_pid, error));
+    if (settings->cpu[0]) FST_TRY(cpu_pin(settings->cpu, 0, error));
+    return FST_OK;
+}
+
+int settings_exit_of(enum fst_status status) {
+    switch (status) {
+    case FST_OK:
+        return EXIT_DONE;
+    case FST_INVALID:
+        return EXIT_USAGE;
+    case FST_CLOSED:
+        return EXIT_NO_SERVER;
+    default:
+        return EXIT_FAILED;
+    }
+}
