@@ -1,0 +1,410 @@
+"""Dialogues with a running server: what is sent, what comes back, what others do not notice."""
+
+import struct
+import time
+
+import pytest
+
+import wire
+from conftest import DEFINITIONS
+from wire import Connection
+
+NOW = int(time.time() * 1e6)
+
+
+def key(n):
+    return struct.pack("<q", n)
+
+
+def card(bank, number):
+    return wire.short(bank) + struct.pack("<q", number)
+
+
+def test_write_then_read(server):
+    c = server.connect()
+    w = c.writing("t.profile")
+    assert [f["name"] for f in w.features] == ["score", "label", "age", "vip"]
+    assert c.write(w, [(NOW, 1, 1.25, "gold", 40, True), (NOW, 2, None, None, None, None)]) == [
+        wire.OK,
+        wire.OK,
+    ]
+    layout = c.features("t.profile:*")
+    one, two, three = c.get(layout, [key(1), key(2), key(3)])
+    assert one["score"] == ("PRESENT", 1.25) and one["label"] == ("PRESENT", b"gold")
+    assert one["age"] == ("PRESENT", 40) and one["vip"] == ("PRESENT", True)
+    assert one["rows"][0][1] == NOW and one["rows"][0][3] > 0
+    assert (
+        two["score"] == ("NULL", 0.5)
+        and two["label"] == ("NULL", b"unknown")
+        and two["age"] == ("NULL", 0)
+    )
+    assert three["score"] == ("NOT_FOUND", 0.5) and three["rows"][0] == (wire.NOT_FOUND, 0, 0, 0)
+
+
+def test_service_over_two_entities(server):
+    c = server.connect()
+    assert c.write(c.writing("t.profile", "age"), [(NOW, 7, 33)]) == [wire.OK]
+    assert c.write(c.writing("t.limits"), [(NOW, "b", 23, 12345, b"\0\xff")]) == [wire.OK]
+    layout = c.service("t.all")
+    assert [k[1] for k in layout.keys] == ["customer_id", "bank", "number"]
+    both, other = c.get(layout, [key(7) + card("b", 23), key(7) + card("b2", 3)])
+    assert both["age"] == ("PRESENT", 33) and both["maximum"] == ("PRESENT", 12345)
+    assert other["maximum"][0] == "NOT_FOUND" and other["age"] == ("PRESENT", 33)
+
+
+def test_order_of_rows(server):
+    """(event, created, lsn) decides; a late row is STALE and changes nothing."""
+    c = server.connect()
+    w = c.writing("t.profile", "age")
+    layout = c.features("t.profile:age")
+    steps = [
+        ((NOW, NOW, 1, 10), wire.OK, 10),
+        ((NOW - 1, NOW + 5, 1, 11), wire.STALE, 10),
+        ((NOW, NOW - 1, 1, 12), wire.STALE, 10),
+        ((NOW, NOW, 1, 13), wire.OK, 13),
+        ((NOW, NOW + 1, 1, 14), wire.OK, 14),
+        ((NOW + 1, 0, 1, 15), wire.OK, 15),
+    ]
+    for row, status, value in steps:
+        assert c.write(w, [row], created=True) == [status]
+        assert c.get(layout, [key(1)], as_of=NOW + 10**7)[0]["age"] == ("PRESENT", value)
+
+
+def test_ttl_both_ends(server):
+    c = server.connect()
+    day = 86_400_000_000
+    assert c.write(c.writing("t.profile", "age"), [(NOW, 1, 5)]) == [wire.OK]
+    layout = c.features("t.profile:age", "t.profile:score")
+    assert c.get(layout, [key(1)], as_of=NOW + 365 * day)[0]["age"] == ("PRESENT", 5)
+    gone = c.get(layout, [key(1)], as_of=NOW + 365 * day + 1)[0]
+    assert gone["age"] == ("EXPIRED", 0) and gone["score"] == ("EXPIRED", 0.5)
+    assert c.get(layout, [key(1)], as_of=NOW + 365 * day + 1, options=1)[0]["age"] == (
+        "EXPIRED",
+        5,
+    )
+
+
+def test_future_rows_are_refused(server):
+    c = server.connect()
+    w = c.writing("t.profile", "age")
+    later = int(time.time() * 1e6) + 3_600_000_000
+    assert c.write(w, [(NOW, 1, 1), (later, 2, 2)]) == [wire.OK, wire.FUTURE]
+    assert c.get(c.features("t.profile:age"), [key(2)])[0]["age"][0] == "NOT_FOUND"
+
+
+def test_repeated_sequence_is_a_duplicate(server):
+    c = server.connect(client_id=99)
+    w = c.writing("t.profile", "age")
+    assert c.write(w, [(NOW, 1, 1)], sequence=5) == [wire.OK]
+    assert c.write(w, [(NOW + 1, 1, 2)], sequence=5) == [wire.DUPLICATE]
+    other = server.connect(client_id=99)
+    assert other.write(other.writing("t.profile", "age"), [(NOW + 1, 1, 3)], sequence=5) == [
+        wire.DUPLICATE
+    ]
+    third = server.connect(client_id=100)
+    assert third.write(third.writing("t.profile", "age"), [(NOW + 1, 1, 4)], sequence=5) == [
+        wire.OK
+    ]
+
+
+def test_pipelined_requests_are_all_answered(server):
+    c = server.connect()
+    w, layout = c.writing("t.profile", "age"), c.features("t.profile:age")
+    sent = {}
+    for n in range(60):
+        if n % 2:
+            sent[c.write_send(w, [(NOW, n, n)])] = wire.WRITE
+        else:
+            sent[c.send(wire.GET, c.get_payload(layout, [key(n)]), layout.handle)] = wire.GET
+    for _ in range(60):
+        reply = c.receive()
+        assert sent.pop(reply.request_id) == reply.opcode and reply.status == wire.OK
+    assert c.get(layout, [key(n) for n in range(1, 60, 2)])[-1]["age"] == ("PRESENT", 59)
+
+
+def test_memory_view_is_seen_at_once(server):
+    c = server.connect()
+    w = c.writing("t.fast")
+    assert c.write(w, [(NOW, 1, 7)], ack=0) == [wire.OK]
+    assert c.get(c.features("t.fast:n"), [key(1)])[0]["n"] == ("PRESENT", 7)
+    assert c.write(w, [(NOW - 1, 1, 8)], ack=1) == [wire.STALE]
+
+
+def test_every_type_of_request_needs_hello(server):
+    for opcode in (wire.PREPARE, wire.GET, wire.WRITE, wire.CONTROL, wire.PING):
+        c = Connection(server.port, hello=False)
+        assert c.call(opcode).status == wire.UNAUTHENTICATED
+        assert c.is_closed()
+
+
+HELLO_OK = struct.pack("<IHHQ", wire.MAGIC, 1, 1, 5) + wire.short("")
+BAD_HELLOS = {
+    "magic": struct.pack("<IHHQ", 1, 1, 1, 5) + wire.short(""),
+    "client_id": struct.pack("<IHHQ", wire.MAGIC, 1, 1, 0) + wire.short(""),
+    "HELLO": HELLO_OK + b"x",
+    "key, no": HELLO_OK[:-1],
+    "version": struct.pack("<IHHQ", wire.MAGIC, 2, 9, 5) + wire.short(""),
+}
+
+
+@pytest.mark.parametrize("part", BAD_HELLOS)
+def test_bad_hello(server, part):
+    c = Connection(server.port, hello=False)
+    reply = c.call(wire.HELLO, BAD_HELLOS[part])
+    assert reply.status in (wire.BAD_FRAME, wire.UNSUPPORTED)
+    assert part in reply.error()[1]
+    assert c.is_closed()
+
+
+def test_bad_headers_close_only_their_connection(server):
+    bystander = server.connect()
+    before = server.metric("bad_frames")
+    cases = [
+        dict(opcode=99),
+        dict(opcode=wire.PING, flags=1),
+        dict(opcode=wire.PING, flags=0x80),
+        dict(opcode=wire.PING, reserved=1),
+        dict(opcode=wire.PING, length=15),
+        dict(opcode=wire.PING, length=0),
+        dict(opcode=wire.PING, length=2**20 + 1),
+        dict(opcode=wire.WRITE, length=2**24 + 1),
+        dict(opcode=wire.PING, length=2**32 - 1),
+    ]
+    for case in cases:
+        c = server.connect()
+        c.send(**case)
+        reply = c.receive()
+        assert reply.status in (wire.BAD_FRAME, wire.TOO_LARGE), case
+        assert reply.error()[1]
+        assert c.is_closed(), case
+    assert bystander.call(wire.PING).status == wire.OK
+    assert server.metric("bad_frames") == before + len(cases)
+
+
+def test_hello_must_be_small_and_alone(server):
+    c = Connection(server.port, hello=False)
+    c.send(wire.HELLO, b"x" * 4081)
+    assert c.receive().status in (wire.TOO_LARGE, wire.BAD_FRAME)
+    assert c.is_closed()
+
+
+def get_parts(layout, **change):
+    fields = dict(
+        id=layout.id, as_of=wire.NOW, deadline=0, count=1, shape=0, options=0, zero=0, keys=key(1)
+    )
+    fields.update(change)
+    return (
+        struct.pack(
+            "<QqqIBBH",
+            *[
+                fields[n]
+                for n in ("id", "as_of", "deadline", "count", "shape", "options", "zero")
+            ],
+        )
+        + fields["keys"]
+    )
+
+
+BAD_GETS = [
+    (dict(shape=1), wire.BAD_FRAME, "shape"),
+    (dict(options=2), wire.BAD_FRAME, "options"),
+    (dict(zero=1), wire.BAD_FRAME, "reserved"),
+    (dict(deadline=-1), wire.BAD_FRAME, "deadline"),
+    (dict(count=0, keys=b""), wire.BAD_FRAME, "keys_count"),
+    (dict(count=2), wire.BAD_FRAME, "keys"),
+    (dict(keys=key(1) + b"x"), wire.BAD_FRAME, "keys"),
+    (dict(keys=b"1234567"), wire.BAD_FRAME, "keys"),
+    (dict(count=10001, keys=key(1) * 10001), wire.TOO_LARGE, "10000"),
+    (dict(as_of=5), wire.UNSUPPORTED, "as_of"),
+]
+
+
+@pytest.mark.parametrize("change,status,part", BAD_GETS)
+def test_bad_get(server, change, status, part):
+    c = server.connect()
+    layout = c.features("t.profile:*")
+    reply = c.call(wire.GET, get_parts(layout, **change), layout.handle)
+    assert reply.status == status and part in reply.error()[1]
+    if status == wire.BAD_FRAME:
+        assert c.is_closed()
+    else:
+        assert c.call(wire.PING).status == wire.OK
+
+
+def test_most_keys_per_get(server):
+    c = server.connect()
+    layout = c.features("t.profile:age")
+    rows = c.get(layout, [key(n) for n in range(10000)])
+    assert len(rows) == 10000 and all(r["age"][0] == "NOT_FOUND" for r in rows)
+
+
+def test_unknown_names_and_handles(server):
+    c = server.connect()
+    for kind, names, part in [
+        (0, ["t.no:x"], "no"),
+        (0, ["t.profile:no"], "no"),
+        (1, ["t.no"], "no"),
+        (2, ["t.no"], "no"),
+        (2, ["t.profile", "no"], "no"),
+    ]:
+        reply = c.call(
+            wire.PREPARE,
+            struct.pack("<B3xH", kind, len(names)) + b"".join(map(wire.short, names)),
+        )
+        assert reply.status == wire.UNKNOWN and part in reply.error()[1]
+    layout, writing = c.features("t.profile:*"), c.writing("t.profile")
+    assert c.call(wire.GET, c.get_payload(layout, [key(1)]), 99).status == wire.UNKNOWN
+    assert c.call(wire.GET, c.get_payload(layout, [key(1)]), 0).status == wire.UNKNOWN
+    assert (
+        c.call(wire.GET, c.get_payload(layout, [key(1)]), writing.handle).status == wire.UNKNOWN
+    )
+    assert (
+        c.call(
+            wire.WRITE,
+            c.write_payload(writing, [(NOW, 1, None, None, None, None)]),
+            layout.handle,
+        ).status
+        == wire.UNKNOWN
+    )
+
+
+def test_most_handles_per_connection(server):
+    c = server.connect()
+    for _ in range(256):
+        c.features("t.profile:age")
+    reply = c.call(wire.PREPARE, struct.pack("<B3xH", 0, 1) + wire.short("t.profile:age"))
+    assert reply.status == wire.TOO_LARGE and "256" in reply.error()[1]
+
+
+def test_layout_change_is_told(server):
+    reader, writer = server.connect(), server.connect()
+    layout, writing = reader.features("t.profile:*"), writer.writing("t.profile")
+    assert writer.write(writing, [(NOW, 1, 1.5, "old", 3, False)]) == [wire.OK]
+    changed = server.apply(wire_definitions_with_city())
+    assert "city" in changed.stdout
+    reply = reader.call(wire.GET, reader.get_payload(layout, [key(1)]), layout.handle)
+    assert reply.status == wire.LAYOUT_CHANGED
+    layout = wire.Layout(reply.payload)
+    row = reader.get(layout, [key(1)])[0]
+    assert (
+        row["score"] == ("PRESENT", 1.5)
+        and row["label"] == ("PRESENT", b"old")
+        and row["city"] == ("NULL", b"")
+    )
+    reply = writer.call(
+        wire.WRITE,
+        writer.write_payload(writing, [(NOW + 1, 1, 2.5, "new", 4, True)]),
+        writing.handle,
+    )
+    assert reply.status == wire.LAYOUT_CHANGED
+    writing = wire.Layout(reply.payload)
+    assert writer.write(writing, [(NOW + 1, 1, 2.5, "new", 4, True, "Bonn")]) == [wire.OK]
+    assert reader.get(layout, [key(1)])[0]["city"] == ("PRESENT", b"Bonn")
+
+
+def wire_definitions_with_city():
+    return DEFINITIONS.replace(
+        "      - {name: vip, type: bool}\n",
+        "      - {name: vip, type: bool}\n      - {name: city, type: string}\n",
+    )
+
+
+def test_strings_of_all_sizes(server):
+    c = server.connect()
+    w, layout = c.writing("t.profile", "label"), c.features("t.profile:label")
+    for n, size in enumerate([0, 1, 7, 8, 9, 255, 4096, 65535, 65536]):
+        text = "x" * size
+        assert c.write(w, [(NOW, n, text)]) == [wire.OK]
+        assert c.get(layout, [key(n)])[0]["label"] == ("PRESENT", text.encode())
+    assert c.write(w, [(NOW, 50, "x" * 65537)]) == [wire.TOO_LARGE]
+    assert c.write(w, [(NOW, 50, b"\xff")]) == [wire.INVALID]
+    assert c.get(layout, [key(50)])[0]["label"][0] == "NOT_FOUND"
+
+
+def test_special_floats(server):
+    c = server.connect()
+    w, layout = c.writing("t.profile", "score"), c.features("t.profile:score")
+    for n, value in enumerate([float("inf"), float("-inf"), -0.0, 5e-324]):
+        assert c.write(w, [(NOW, n, value)]) == [wire.OK]
+        found = c.get(layout, [key(n)])[0]["score"][1]
+        assert struct.pack("<d", found) == struct.pack("<d", value + 0.0)
+    assert c.write(w, [(NOW, 9, float("nan"))]) == [wire.OK]
+    assert struct.pack("<d", c.get(layout, [key(9)])[0]["score"][1]) == struct.pack(
+        "<Q", 0x7FF8000000000000
+    )
+
+
+def test_composite_keys_compare_by_value(server):
+    c = server.connect()
+    assert (
+        c.write(c.writing("t.limits", "maximum"), [(NOW, "a", 1, 100), (NOW, "", 1, 200)])
+        == [wire.OK] * 2
+    )
+    layout = c.features("t.limits:maximum")
+    found = c.get(layout, [card("a", 1), card("", 1), card("a\0", 1)])
+    assert [f["maximum"][0] for f in found] == ["PRESENT", "PRESENT", "NOT_FOUND"]
+
+
+def test_half_a_frame_disturbs_nobody(server):
+    slow = server.connect()
+    slow.socket.sendall(struct.pack("<IBBH", 100, wire.PING, 0, 0))
+    fast = server.connect()
+    for _ in range(100):
+        assert fast.call(wire.PING).status == wire.OK
+    slow.close()
+
+
+def test_one_byte_at_a_time(server):
+    c = server.connect()
+    layout = c.features("t.profile:age")
+    frame = struct.pack("<IBBHII", 16 + 40, wire.GET, 0, 0, 77, layout.handle) + c.get_payload(
+        layout, [key(1)]
+    )
+    for i in range(len(frame)):
+        c.socket.sendall(frame[i : i + 1])
+    reply = c.receive()
+    assert reply.request_id == 77 and reply.status == wire.OK
+
+
+def test_keys_and_roles(make_server):
+    server = make_server().start()
+    server.apply(DEFINITIONS)
+    assert "admin" in server.fsctl("key", "create", "read", "--role", "read", check=False).stderr
+    made = {"admin": server.json("key", "create", "admin", "--role", "admin")[0]["key"]}
+    for role in ("read", "write"):
+        made[role] = server.json("--key", made["admin"], "key", "create", role, "--role", role)[
+            0
+        ]["key"]
+    refused = Connection(server.port, hello=False)
+    assert refused.say_hello("").status == wire.UNAUTHENTICATED and refused.is_closed()
+    wrong = Connection(server.port, hello=False)
+    assert (
+        wrong.say_hello(made["read"][:-1] + ("A" if made["read"][-1] != "A" else "B")).status
+        == wire.UNAUTHENTICATED
+    )
+    reader, writer = server.connect(key=made["read"]), server.connect(key=made["write"])
+    reader.features("t.profile:age")
+    assert (
+        reader.call(wire.PREPARE, struct.pack("<B3xH", 2, 1) + wire.short("t.profile")).status
+        == wire.FORBIDDEN
+    )
+    writer.write(writer.writing("t.profile", "age"), [(NOW, 1, 1)])
+    assert (
+        writer.call(wire.PREPARE, struct.pack("<B3xH", 0, 1) + wire.short("t.profile:age")).status
+        == wire.FORBIDDEN
+    )
+    assert server.fsctl("key", "list", check=False).returncode != 0
+    assert server.fsctl("--key", made["admin"], "key", "list").returncode == 0
+    assert server.fsctl("--key", made["admin"], "key", "revoke", "read").returncode == 0
+    assert (
+        "last"
+        in server.fsctl("--key", made["admin"], "key", "revoke", "admin", check=False).stderr
+    )
+    gone = Connection(server.port, hello=False)
+    assert gone.say_hello(made["read"]).status == wire.UNAUTHENTICATED
+
+
+def test_without_a_key_only_loopback(make_server):
+    server = make_server()
+    code, said = server.fails_to_start(listen="0.0.0.0:0")
+    assert code == 2 and "loopback" in said

@@ -1,0 +1,673 @@
+"""fsctl as people and scripts use it: what it prints, how it ends, what it leaves behind.
+
+Every command runs against a real server. Time passes only where a test waits for an event: rows
+that become visible, a process that ends, a line that is printed.
+"""
+
+import json
+import os
+import pathlib
+import pty
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from conftest import BUILD, DEFINITIONS, ROOT
+
+DAY = "2026-01-02T00:00:00Z"
+COMMANDS = [
+    "plan",
+    "apply",
+    "list",
+    "describe",
+    "put",
+    "get",
+    "import",
+    "status",
+    "key create",
+    "key list",
+    "key revoke",
+    "audit",
+    "checkpoint",
+    "check",
+    "dump",
+    "completion",
+    "version",
+]
+
+
+@pytest.fixture
+def store(make_server):
+    started = make_server().start()
+    started.apply(DEFINITIONS)
+    return started
+
+
+def run(*arguments, environment=None, text=None):
+    """fsctl without an address; with nothing of ours in the environment but what is given."""
+    variables = {key: value for key, value in os.environ.items() if not key.startswith("FSTORE_")}
+    return subprocess.run(
+        [str(BUILD / "fsctl"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        input=text,
+        env={**variables, **(environment or {})},
+        timeout=60,
+    )
+
+
+def rows_csv(count, first=0):
+    lines = ["customer_id,event_time,score,label"]
+    lines += [
+        f'{i},{DAY},{i / 4},"{i}, ""quoted""\nsecond line"' for i in range(first, first + count)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def get(store, customer):
+    return store.json("get", "--features", "profile:*", f"customer_id={customer}")[0]
+
+
+def rows_count(store):
+    return int(store.json("status")[0]["fields"]["rows"])
+
+
+# ---- definitions ----
+
+
+def test_definitions_are_planned_applied_and_shown(make_server, tmp_path):
+    server = make_server().start()
+    folder = tmp_path / "features"
+    (folder / "deep").mkdir(parents=True)
+    (folder / ".hidden.yaml").write_text("not: [yaml")
+    (folder / "notes.txt").write_text("not: [yaml")
+    (folder / "deep" / "all.yaml").write_text(DEFINITIONS)
+    done = server.fsctl("plan", "-f", folder)
+    assert "+ view t.profile" in done.stdout and "feature score float64" in done.stdout
+    assert f"fsctl apply -f {folder}" in done.stdout
+    assert server.json("list") == []
+    (reply,) = server.json("apply", "-f", folder)
+    assert reply["applied"] and not reply["refused"] and reply["generation"] == 1
+    assert {change["action"] for change in reply["changes"]} == {"add"}
+    assert "Nothing to change" in server.fsctl("apply", "-f", folder).stdout
+    assert {item["name"] for item in server.json("list", "views")} == {
+        "t.profile",
+        "t.fast",
+        "t.limits",
+    }
+    (profile,) = server.json("describe", "profile")
+    assert [column["name"] for column in profile["columns"]] == ["score", "label", "age", "vip"]
+    assert profile["keys"] == [{"name": "customer_id", "type": "int64"}]
+    assert "label" in server.fsctl("describe", "t.profile").stdout
+    (item,) = server.json("audit")
+    assert item["generation"] == 1 and "@" in item["actor"] and "t.profile" in item["what"]
+    assert server.fsctl("checkpoint").stdout == "The checkpoint is written.\n"
+
+
+def test_what_is_refused_says_why_and_changes_nothing(store, tmp_path):
+    path = tmp_path / "change.yaml"
+    path.write_text(DEFINITIONS.replace("{name: age, type: int32}", "{name: age, type: string}"))
+    for command in ("plan", "apply"):
+        done = store.fsctl(command, "-f", path, check=False)
+        assert done.returncode == 1
+        assert (
+            "! view t.profile" in done.stdout
+            and "refused" in done.stdout
+            and "instead:" in done.stdout
+        )
+    path.write_text("namespace: t\nentities: 5\n")
+    done = store.fsctl("apply", "-f", path, check=False)
+    assert done.returncode == 1 and f"{path}:2:" in done.stdout
+    (reply,) = [
+        json.loads(line)
+        for line in store.fsctl("--json", "plan", "-f", path, check=False).stdout.splitlines()
+    ]
+    assert reply["refused"] and reply["problems"][0]["line"] == 2
+    assert store.fsctl("apply", "-f", tmp_path / "none.yaml", check=False).returncode == 4
+    assert [column["type"] for column in store.json("describe", "profile")[0]["columns"]][
+        2
+    ] == "int32"
+
+
+def test_definitions_can_come_from_standard_input(make_server):
+    server = make_server().start()
+    assert server.fsctl("apply", "-f", "-", text=DEFINITIONS).returncode == 0
+
+
+# ---- rows ----
+
+
+def test_put_and_get(store):
+    row = {"customer_id": -7, "event_time": DAY, "score": 0.1, "label": 'say "hi"', "vip": True}
+    assert store.fsctl("put", "profile", json.dumps(row)).stdout == "1 row put\n"
+    found = get(store, -7)
+    assert found["keys"] == {"customer_id": "-7"}
+    assert found["values"] == {
+        "profile:score": 0.1,
+        "profile:label": 'say "hi"',
+        "profile:age": None,
+        "profile:vip": True,
+    }
+    assert found["statuses"]["profile:age"] == "NULL"
+    assert found["views"]["t.profile"]["status"] == "PRESENT"
+    assert found["views"]["t.profile"]["event_us"] == 1767312000000000
+    older = {**row, "event_time": "2026-01-01T00:00:00Z"}
+    (reply,) = [
+        json.loads(line)
+        for line in store.fsctl(
+            "--json", "put", "profile", "-", text=json.dumps([older])
+        ).stdout.splitlines()
+    ]
+    assert reply["rows_stale"] == 1 and reply["rows_ok"] == 0
+    card = {"bank": "b", "number": 1, "event_time": DAY, "maximum": "12.50", "raw": "0x00ff"}
+    store.fsctl("put", "limits", json.dumps(card))
+    text = store.fsctl(
+        "get", "--features", "limits:maximum,limits:raw", "bank=b", "number=1"
+    ).stdout
+    assert "12.50" in text and "0x00ff" in text and "t.limits" in text
+
+
+def test_rows_that_are_not_there_show_status_and_default(store):
+    text = store.fsctl("get", "--service", "all", "customer_id=1", "bank=b", "number=1").stdout
+    lines = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+    assert lines["profile:score"] == ["0.5", "*"] and lines["profile:age"] == ["<NOT_FOUND>"]
+    found = get(store, 1)
+    assert (
+        found["values"]["profile:label"] == "unknown"
+        and found["statuses"]["profile:label"] == "NOT_FOUND"
+    )
+
+
+def test_expired_values_are_shown_when_asked_for(store):
+    store.fsctl(
+        "put",
+        "profile",
+        json.dumps({"customer_id": 1, "event_time": "2019-01-01T00:00:00Z", "age": 40}),
+    )
+    assert get(store, 1)["statuses"]["profile:age"] == "EXPIRED"
+    assert get(store, 1)["values"]["profile:age"] is None
+    (found,) = store.json("get", "--expired", "--features", "profile:age", "customer_id=1")
+    assert found["values"]["profile:age"] == 40 and found["statuses"]["profile:age"] == "EXPIRED"
+
+
+def test_many_keys(store, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(rows_csv(2000))
+    store.fsctl("import", path, "--view", "profile")
+    keys = tmp_path / "keys.csv"
+    keys.write_text("customer_id\r\n" + "\r\n".join(map(str, range(1200))))
+    found = store.json("get", "--features", "profile:score", "--keys", keys)
+    assert [row["values"]["profile:score"] for row in found] == [i / 4 for i in range(1200)]
+    text = store.fsctl("get", "--features", "profile:score", "--keys", keys).stdout.splitlines()
+    assert text[0].split() == ["customer_id", "profile:score"] and len(text) == 1201
+    few = store.fsctl(
+        "get", "--features", "profile:score", "customer_id=3", "customer_id=5"
+    ).stdout.splitlines()
+    assert few[0].split() == ["FEATURE", "customer_id=3", "customer_id=5"]
+    assert few[1].split() == ["profile:score", "0.75", "1.25"]
+    keys.write_text("customer\n1\n")
+    assert (
+        store.fsctl("get", "--features", "profile:score", "--keys", keys, check=False).returncode
+        == 1
+    )
+
+
+# ---- import ----
+
+
+def test_import(store, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(rows_csv(20000))
+    done = store.fsctl("import", path, "--view", "profile")
+    assert done.stdout.startswith("20000 rows imported in ") and done.stderr == ""
+    assert rows_count(store) == 20000
+    for customer in (0, 12345, 19999):
+        assert (
+            get(store, customer)["values"]["profile:label"]
+            == f'{customer}, "quoted"\nsecond line'
+        )
+    (reply,) = store.json(
+        "import", path, "--view", "t.profile", "--from-row", "19991", "--ack", "memory"
+    )
+    assert reply["rows_ok"] + reply["rows_stale"] == 10 and "next_row" not in reply
+    assert rows_count(store) == 20000
+
+
+def test_import_ends_at_the_first_bad_row(store, tmp_path):
+    path = tmp_path / "rows.csv"
+    text = rows_csv(20000).replace(f"15000,{DAY},3750.0", f"15000,{DAY},much")
+    path.write_text(text)
+    done = store.fsctl("import", path, "--view", "profile", check=False)
+    assert done.returncode == 1
+    assert "row 15001, column 'score': expected" in done.stderr and "found 'much'" in done.stderr
+    next_row = int(done.stderr.split("--from-row ")[1].split(",")[0])
+    assert 1 < next_row <= 15001
+    assert get(store, next_row - 2)["statuses"]["profile:age"] == "NULL"
+    path.write_text(text.replace("much", "1.5"))
+    store.fsctl("import", path, "--view", "profile", "--from-row", next_row)
+    assert rows_count(store) == 20000
+
+
+def test_bad_rows_are_kept_aside(store, tmp_path):
+    path, kept = tmp_path / "rows.csv", tmp_path / "kept.csv"
+    bad = [
+        "2,yesterday,1,x",
+        f'3,{DAY},"1',
+        f"5,{DAY},zzz,x",
+        "6,2999-01-01T00:00:00Z,1,future",
+        f"7,{DAY},1",
+    ]
+    lines = [
+        "customer_id,event_time,score,label",
+        f"1,{DAY},1,x",
+        bad[0],
+        bad[1],
+        f"4,{DAY},1,x",
+        "",
+        *bad[2:],
+        f"8,{DAY},1,x",
+    ]
+    path.write_text("\n".join(lines))
+    done = store.fsctl("import", path, "--view", "profile", "--skip-bad", kept, check=False)
+    assert done.returncode == 1 and done.stdout.startswith("3 rows imported, 5 bad")
+    for expected in (
+        "row 2, column 'event_time'",
+        "row 3",
+        "row 5, column 'score'",
+        "row 6 is refused as FUTURE",
+        "row 7",
+    ):
+        assert expected in done.stderr
+    assert kept.read_text().splitlines() == [lines[0], *bad]
+    assert rows_count(store) == 3
+    assert (
+        store.fsctl(
+            "import", path, "--view", "profile", "--skip-bad", kept, check=False
+        ).returncode
+        == 1
+    )
+    assert len(kept.read_text().splitlines()) == 6  # What is there is not overwritten.
+
+
+@pytest.mark.parametrize(
+    "text, code, expected",
+    [
+        ("", 1, "header"),
+        ("customer_id,event_time,scor\n1,2,3\n", 1, "scor"),
+        ("customer_id,score\n1,2\n", 1, "event_time"),
+        ("customer_id,event_time\n", 0, ""),
+    ],
+)
+def test_headers(store, tmp_path, text, code, expected):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    done = store.fsctl("import", path, "--view", "profile", check=False)
+    assert done.returncode == code and expected in done.stderr
+    assert done.stderr.count("\n") <= 1
+
+
+def test_an_interrupted_import_says_where_to_go_on(store):
+    process = subprocess.Popen(
+        [
+            str(BUILD / "fsctl"),
+            "--server",
+            f"127.0.0.1:{store.port}",
+            "import",
+            "-",
+            "--view",
+            "profile",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    rows = rows_csv(30000)
+    process.stdin.write(rows)
+    process.stdin.flush()
+    while rows_count(store) < 10000:  # At least one piece has arrived; the input stays open.
+        pass
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    next_row = int(err.split("--from-row ")[1].split(".")[0])
+    assert 10000 <= next_row <= 30001
+    assert rows_count(store) >= next_row - 1
+    assert get(store, next_row - 2)["statuses"]["profile:age"] == "NULL"
+    done = store.fsctl(
+        "import",
+        "-",
+        "--view",
+        "profile",
+        "--from-row",
+        next_row,
+        text=rows,
+        check=next_row < 30001,
+    )
+    assert done.returncode == 0 or next_row == 30001
+    assert rows_count(store) == 30000
+
+
+class Proxy:
+    """Leads to wherever the server is now, so that a client finds it again after a restart."""
+
+    def __init__(self, server):
+        self.server = server
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.server.port))
+            except OSError:
+                client.close()
+                continue
+            for ends in ((client, server), (server, client)):
+                threading.Thread(target=self.copy, args=ends, daemon=True).start()
+
+    @staticmethod
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
+def test_an_import_survives_the_death_of_the_server(store):
+    proxy = Proxy(store)
+    process = subprocess.Popen(
+        [
+            str(BUILD / "fsctl"),
+            "--server",
+            f"127.0.0.1:{proxy.port}",
+            "--json",
+            "import",
+            "-",
+            "--view",
+            "profile",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    rows = rows_csv(60000)
+    writer = threading.Thread(
+        target=lambda: (process.stdin.write(rows[: len(rows) // 2]), process.stdin.flush())
+    )
+    writer.start()
+    while rows_count(store) < 10000:
+        pass
+    store.kill()
+    store.start()
+    writer.join()
+    process.stdin.write(rows[len(rows) // 2 :])
+    out, err = process.communicate(timeout=100)
+    proxy.close()
+    assert process.returncode == 0, out + err
+    reply = json.loads(out)
+    assert (
+        reply["rows_ok"] + reply["rows_stale"] + reply["rows_duplicate"] == 60000
+        and reply["rows_bad"] == 0
+    )
+    assert rows_count(store) == 60000
+
+
+# ---- the command line ----
+
+
+@pytest.mark.parametrize(
+    "arguments, code, expected",
+    [
+        ([], 2, "Usage: fsctl"),
+        (["lst"], 2, "did you mean 'list'?"),
+        (["key", "creat"], 2, "did you mean 'key create'?"),
+        (["key"], 2, "key: expected what to do"),
+        (["nonsense"], 2, "unknown command 'nonsense'"),
+        (["list", "--jsn"], 2, "did you mean --json?"),
+        (["list", "-x"], 2, "unknown option -x"),
+        (["list", "--server"], 2, "expected a value"),
+        (["list", "--json=1"], 2, "expected no value"),
+        (["list", "things"], 2, "expected entities, views or services"),
+        (["list", "views", "more"], 2, "did not expect 'more'"),
+        (["describe"], 2, "describe: expected NAME"),
+        (["plan"], 2, "expected -f PATH"),
+        (["import", "x.csv"], 2, "expected --view"),
+        (["import", "x.csv", "--view", "v", "--from-row", "0"], 2, "--from-row"),
+        (["import", "none.csv", "--view", "v"], 4, "none.csv"),
+        (["put", "v", "{}", "--ack", "maybe"], 2, "expected memory or durable"),
+        (["key", "create", "k", "--role", "king"], 2, "expected read, write or admin"),
+        (["list", "--timeout", "5"], 2, "--timeout"),
+        (["list", "--server", "host:port"], 2, "expected HOST"),
+        (["list", "--key", "a", "--key-file", "b"], 2, "found both"),
+        (["list", "--key-file", "none"], 4, "none"),
+        (["list", "--color", "red"], 2, "expected auto, always or never"),
+        (["list", "--server", "127.0.0.1:1"], 3, "is fsd running there?"),
+        (["dump", "dir", "all"], 2, "expected log, meta or table"),
+    ],
+)
+def test_what_makes_no_sense(arguments, code, expected):
+    done = run(*arguments)
+    assert done.returncode == code and expected in done.stderr and done.stdout == "", done
+
+
+@pytest.mark.parametrize(
+    "arguments, code, expected",
+    [
+        (["describe", "nothing"], 4, "nothing"),
+        (["put", "nothing", "{}"], 4, "no view 'nothing'"),
+        (["put", "profile", "{"], 1, "JSON"),
+        (
+            ["put", "profile", '{"customer_id": 1, "event_time": 5, "score": "x"}'],
+            1,
+            "column 'score'",
+        ),
+        (["get", "--service", "nothing", "customer_id=1"], 4, "no service 'nothing'"),
+        (["get", "--features", "profile:nothing", "customer_id=1"], 4, "no feature 'nothing'"),
+        (["get", "customer_id=1"], 2, "--service NAME or --features"),
+        (["get", "--features", "profile:*"], 2, "expected keys such as customer_id=VALUE"),
+        (["get", "--features", "profile:*", "customr_id=1"], 2, "did you mean customer_id?"),
+        (["get", "--features", "profile:*", "customer_id=one"], 1, "whole number"),
+        (["get", "--features", "limits:*", "bank=b"], 2, "expected a value for key number"),
+        (["key", "revoke", "nobody"], 4, "nobody"),
+    ],
+)
+def test_what_the_server_refuses(store, arguments, code, expected):
+    done = store.fsctl(*arguments, check=False)
+    assert done.returncode == code and expected in done.stderr, done
+
+
+def test_errors_can_be_read_by_programs(store):
+    done = store.fsctl("--json", "describe", "nothing", check=False)
+    problem = json.loads(done.stderr)
+    assert done.stdout == "" and problem["error"] == "UNKNOWN" and "nothing" in problem["text"]
+
+
+def test_help_is_complete():
+    text = run("--help").stdout
+    for command in COMMANDS:
+        assert f"  {command} " in text
+        for words in (["help", *command.split()], [*command.split(), "--help"]):
+            done = run(*words)
+            assert done.returncode == 0 and done.stderr == ""
+            assert done.stdout.startswith(f"Usage: fsctl [OPTIONS] {command}")
+            for part in ("Examples:", "Exit codes:", "--server HOST:PORT", "--json"):
+                assert part in done.stdout
+            assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_address_and_key_come_from_the_environment(store, tmp_path):
+    there = {"FSTORE_SERVER": f"127.0.0.1:{store.port}"}
+    assert run("list", environment=there).returncode == 0
+    boss = json.loads(
+        run("--json", "key", "create", "boss", "--role", "admin", environment=there).stdout
+    )["key"]
+    assert run("list", environment=there).returncode == 5
+    assert "--key-file" in run("list", environment=there).stderr
+    assert run("list", environment={**there, "FSTORE_KEY": boss}).returncode == 0
+    path = tmp_path / "key"
+    path.write_text(boss + "\n")
+    assert run("list", "--key-file", path, environment=there).returncode == 0
+    made = run("key", "create", "reader", "--role", "read", "--key-file", path, environment=there)
+    assert made.stdout.strip() and "one time" in made.stderr
+    reader = {**there, "FSTORE_KEY": made.stdout.strip()}
+    assert run("list", environment=reader).returncode == 0
+    assert run("put", "profile", "{}", environment=reader).returncode == 5
+    assert run("key", "list", environment=reader).returncode == 5
+    listed = run("key", "list", "--key-file", path, environment=there).stdout
+    assert "reader" in listed and boss not in listed
+
+
+def test_waiting_for_a_server(make_server):
+    server = make_server()
+    process = None
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        # Takes the connection and drops it until the server is there; then leads to it.
+        process = subprocess.Popen(
+            [str(BUILD / "fsctl"), "--server", f"127.0.0.1:{port}", "--wait", "60s", "list"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3):
+            holder.accept()[0].close()
+        server.start()
+        proxy = Proxy(server)
+        client, _ = holder.accept()
+        there = socket.create_connection(("127.0.0.1", proxy.port))
+        for ends in ((client, there), (there, client)):
+            threading.Thread(target=Proxy.copy, args=ends, daemon=True).start()
+        out, err = process.communicate(timeout=60)
+        proxy.close()
+    assert process.returncode == 0, out + err
+
+
+def test_completion(store):
+    script = run("completion", "bash").stdout
+    assert script == (ROOT / "tools" / "completion" / "fsctl.bash").read_text()
+
+    def words(*line):
+        return store.fsctl("words", len(line), "fsctl", *line).stdout.splitlines()
+
+    assert words("im") == ["import"]
+    assert words("key", "c") == ["create"]
+    assert words("list", "v") == ["views"]
+    assert "--skip-bad" in words("import", "--s")
+    assert words("import", "--view", "pro") == ["profile"]
+    there = {"FSTORE_SERVER": f"127.0.0.1:{store.port}"}
+    nowhere = {"FSTORE_SERVER": "127.0.0.1:1"}
+    line = ["fsctl", "-s", there["FSTORE_SERVER"], "get", "--service", ""]
+    assert run(
+        "words", 3, "fsctl", "import", "--view", "pro", environment=there
+    ).stdout.split() == ["profile"]
+    assert run("words", 3, "fsctl", "import", "--view", "pro", environment=nowhere).stdout == ""
+    assert run("words", 5, *line, environment=nowhere).stdout.split() == ["t.all", "all"]
+    shell = (
+        f"PATH={BUILD}:$PATH; source <(fsctl completion bash); COMP_WORDS=(fsctl che);"
+        " COMP_CWORD=1; _fsctl; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["checkpoint", "check"]
+
+
+def terminal_import(command):
+    """Imports from a pipe until a progress line was seen; what appeared there, and the rows."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=theirs, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    was_seen = threading.Event()
+    written = []
+
+    def write():
+        process.stdin.write(rows_csv(10000))
+        written.append(10000)
+        while not was_seen.is_set():
+            process.stdin.write(rows_csv(10000, first=sum(written)).split("\n", 1)[1])
+            written.append(10000)
+        process.stdin.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+            if b"rows/s\x1b[K" in shown:
+                was_seen.set()
+    except OSError:
+        pass  # The other end is closed.
+    writer.join()
+    assert process.wait(timeout=60) == 0
+    os.close(ours)
+    return shown, sum(written)
+
+
+def test_progress_is_shown_on_a_terminal_only(store, tmp_path):
+    command = [str(BUILD / "fsctl"), "--server", f"127.0.0.1:{store.port}"]
+    shown, rows = terminal_import([*command, "import", "-", "--view", "profile"])
+    assert shown.rstrip().endswith(b"rows/s)") and f"\x1b[K{rows} rows imported".encode() in shown
+    path = tmp_path / "rows.csv"
+    path.write_text(rows_csv(20000))
+    done = store.fsctl("import", path, "--view", "profile")
+    assert done.stderr == "" and "\x1b" not in done.stdout
+    assert "\x1b[1m" in store.fsctl("--color", "always", "list").stdout
+    assert "\x1b" not in store.fsctl("list").stdout
+
+
+def test_check_and_dump_read_a_stopped_store(store):
+    store.fsctl("put", "profile", json.dumps({"customer_id": 1, "event_time": DAY, "age": 40}))
+    store.stop()
+    assert run("check", store.data).stdout.rstrip().endswith("ok")
+    assert "type=rows" in run("dump", store.data).stdout
+    assert "change generation=1" in run("dump", store.data, "meta").stdout
+    assert run("check", pathlib.Path(store.data) / "none").returncode != 0
+
+
+# ---- the example program ----
+
+
+def test_the_example_program(make_server):
+    server = make_server().start()
+    server.fsctl("apply", "-f", ROOT / "docs" / "examples" / "fraud")
+    row = {
+        "customer_id": 3,
+        "event_time": DAY,
+        "x": 1,
+        "y": 2,
+        "mean_amount": 50,
+        "std_amount": 10,
+    }
+    server.fsctl("put", "customer_profile", json.dumps(row))
+    command = [str(BUILD / "examples" / "scoring"), f"127.0.0.1:{server.port}", "3", "4", "7500"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "score 2.500\nwritten, and on disk\n" in done.stdout
+    (found,) = server.json("get", "--features", "customer_last_tx:*", "customer_id=3")
+    assert (
+        found["values"]["customer_last_tx:amount"] == 75.0
+        and found["values"]["customer_last_tx:terminal_id"] == 4
+    )
+    command[1] = "127.0.0.1:1"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "connecting" in done.stderr

@@ -1,0 +1,208 @@
+"""Limits that are settings, each at the limit and one past it; what is refused says so."""
+
+import socket
+import struct
+import time
+
+import pytest
+
+import wire
+from conftest import DEFINITIONS
+from wire import Connection
+
+
+def key(n):
+    return struct.pack("<q", n)
+
+
+@pytest.fixture(params=["uring", "epoll"])
+def tight(request, make_server):
+    server = make_server(io=request.param, shards=1)
+    server.start(
+        "--connections",
+        "4",
+        "--in-flight",
+        "4",
+        "--handshake-timeout",
+        "400ms",
+        "--frame-timeout",
+        "400ms",
+        "--frame-bytes",
+        "8K",
+        "--output-bytes",
+        "64K",
+        "--keys",
+        "1000",
+    )
+    server.apply(DEFINITIONS)
+    return server
+
+
+def connect_patiently(server):
+    """A connection that just closed may still be counted."""
+    for _ in range(10000):
+        c = Connection(server.port, hello=False)
+        c.send(wire.HELLO, struct.pack("<IHHQ", wire.MAGIC, 1, 1, 5) + wire.short(""))
+        try:
+            if c.receive().status == wire.OK:
+                return c
+        except (EOFError, ConnectionResetError):
+            pass
+        c.close()
+    raise AssertionError("no connection was ever free")
+
+
+def test_connections(tight):
+    held = [connect_patiently(tight) for _ in range(4)]
+    extra = Connection(tight.port, hello=False)
+    reply = extra.receive()
+    assert reply.status == wire.OVERLOADED and "connections" in reply.error()[1]
+    assert extra.is_closed()
+    assert all(c.call(wire.PING).status == wire.OK for c in held)
+    held.pop().close()
+    assert connect_patiently(tight).call(wire.PING).status == wire.OK
+
+
+def test_handshake_timeout(tight):
+    silent = Connection(tight.port, hello=False)
+    reply = silent.receive()
+    assert reply.status == 33 and silent.is_closed()
+
+
+def test_partial_frame_timeout(tight):
+    slow = tight.connect()
+    slow.socket.sendall(b"\x20\0\0\0\x06")
+    reply = slow.receive()
+    assert reply.status == 33 and slow.is_closed()
+
+
+def test_frame_size(tight):
+    c = tight.connect()
+    layout = c.features("t.profile:age")
+    fits = (8192 - 16 - 32) // 8
+    assert len(c.get(layout, [key(n) for n in range(min(fits, 1000))])) == min(fits, 1000)
+    c.send(wire.PING, b"", length=8193)
+    reply = c.receive()
+    assert reply.status == wire.TOO_LARGE and "8192" in reply.error()[1]
+    assert c.is_closed()
+
+
+def test_keys(tight):
+    c = tight.connect()
+    layout = c.features("t.profile:age")
+    assert len(c.get(layout, [key(n) for n in range(1000)])) == 1000
+    reply = c.call(wire.GET, c.get_payload(layout, [key(n) for n in range(1001)]), layout.handle)
+    assert reply.status == wire.TOO_LARGE and "1000" in reply.error()[1]
+    assert c.call(wire.PING).status == wire.OK
+
+
+def test_in_flight(tight):
+    """Writes are in flight until durable: of many at once some are refused, none is lost."""
+    c = tight.connect()
+    w = c.writing("t.profile", "age")
+    now = int(time.time() * 1e6)
+    frames = b""
+    for n in range(50):
+        payload = c.write_payload(w, [(now, n, n)])
+        frames += (
+            struct.pack("<IBBHII", 16 + len(payload), wire.WRITE, 0, 0, 1000 + n, w.handle)
+            + payload
+        )
+    c.socket.sendall(frames)
+    replies = {}
+    for _ in range(50):
+        reply = c.receive()
+        replies[reply.request_id - 1000] = reply
+    refused = [n for n, r in replies.items() if r.status == wire.OVERLOADED]
+    assert refused and all(replies[n].error()[0] > 0 for n in refused)
+    layout = c.features("t.profile:age")
+    for n, row in enumerate(c.get(layout, [key(n) for n in range(50)])):
+        assert row["age"] == (("NOT_FOUND", 0) if n in refused else ("PRESENT", n))
+
+
+def test_output_that_is_not_taken(tight):
+    """A client that does not read its replies is not read either, and costs the others nothing."""
+    greedy = tight.connect()
+    layout = greedy.features("t.profile:*")
+    payload = greedy.get_payload(layout, [key(n) for n in range(900)])
+    frame = struct.pack("<IBBHII", 16 + len(payload), wire.GET, 0, 0, 1, layout.handle) + payload
+    greedy.socket.setblocking(False)
+    sent = 0
+    try:
+        for _ in range(100000):
+            sent += greedy.socket.send(frame)
+    except BlockingIOError:
+        pass
+    assert sent > 0
+    other = tight.connect()
+    assert all(other.call(wire.PING).status == wire.OK for _ in range(50))
+    greedy.close()
+
+
+def test_memory_limit(make_server):
+    """New rows are refused FULL; those that are there can still be updated and read."""
+    server = make_server(shards=1)
+    server.options[server.options.index("--memory") + 1] = "64M"
+    server.start()
+    server.apply(DEFINITIONS)
+    c = server.connect()
+    w = c.writing("t.profile", "label")
+    now = int(time.time() * 1e6)
+    statuses, n = set(), 0
+    while wire.FULL not in statuses:
+        statuses = set(c.write(w, [(now, n + i, "x" * 8000) for i in range(100)]))
+        assert statuses <= {wire.OK, wire.FULL}
+        n += 100
+        assert n < 100000
+    layout = c.features("t.profile:label")
+    assert c.get(layout, [key(0)])[0]["label"] == ("PRESENT", b"x" * 8000)
+    fixed = c.writing("t.profile", "age")
+    assert c.write(fixed, [(now + 1, 0, 5)]) == [wire.OK]
+    server.kill()
+    server.start()
+    c = server.connect()
+    assert c.get(c.features("t.profile:age"), [key(0)])[0]["age"] == ("PRESENT", 5)
+
+
+def test_partitions(make_server):
+    server = make_server()
+    server.options[server.options.index("--partitions") + 1] = "1024"
+    server.start()
+    hello = server.connect().hello
+    assert hello.status == wire.OK and wire.Reader(hello.payload).unpack("HH")[1] == 1024
+    code, said = make_server().fails_to_start("--partitions", "1025")
+    assert code == 2 and "partitions" in said
+
+
+def test_control_calls_are_bounded(make_server):
+    """What waits for the control thread takes a bounded part of memory: 64 MiB a shard."""
+    server = make_server(shards=1).start()
+    c = server.connect()
+    # An unknown field of 15 MiB: a sound request, whose operation nobody knows.
+    payload = b"\xfa\x7f" + b"\x80\x80\xc0\x07" + bytes(15 << 20)
+    connections = [server.connect() for _ in range(6)]
+    for connection in connections:
+        connection.send(wire.CONTROL, payload)
+    assert {connection.receive().status for connection in connections} <= {
+        wire.UNKNOWN,
+        wire.OVERLOADED,
+    }
+    assert c.call(wire.PING).status == wire.OK
+
+
+def test_import_with_many_refused_rows(make_server, tmp_path):
+    """More refused rows in one piece than anybody wants to read: the others are in, and counted."""
+    server = make_server().start()
+    server.apply(DEFINITIONS)
+    now_us = int(time.time() * 1e6)
+    good = [f"{i},{now_us},1" for i in range(500)]
+    bad = [f"{i},{now_us + 10**13},1" for i in range(3000)]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["customer_id,event_time,n", *good, *bad]) + "\n")
+    aside = tmp_path / "bad.csv"
+    done = server.fsctl("import", path, "--view", "fast", "--skip-bad", aside, check=False)
+    assert "500 rows imported" in done.stdout + done.stderr
+    assert (
+        sum(line.startswith(tuple("0123456789")) for line in aside.read_text().splitlines())
+        == 3000
+    )
