@@ -13,7 +13,7 @@ enum sector_mark {
     MARK_LOST = 4,    /* given up by a failed sync */
 };
 
-static const uint64_t size_max_bytes = UINT64_C(1) << 40;
+static const uint64_t size_max_bytes = UINT64_C(1) << 38;
 
 uint64_t sim_dice_get(struct sim_dice *dice) {
     dice->state += UINT64_C(0x9e3779b97f4a7c15);
