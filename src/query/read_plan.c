@@ -13,7 +13,6 @@ struct draft {
     const struct catalog *catalog;
     struct service_feature *wanted;
     uint32_t wanted_count;
-    uint32_t wanted_max;
 };
 
 static enum fst_status draft_put(struct draft *draft, const struct view *view, uint32_t column,

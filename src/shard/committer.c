@@ -4,8 +4,6 @@
 
 #include "base/assert.h"
 
-enum { CHANGE_PARTITION = 0xffff };
-
 enum fst_status committer_init(struct committer *committer, struct log *log,
                                struct partition *const *partitions, uint32_t partitions_count,
                                _Atomic bool *is_disk_full) {
@@ -176,7 +174,7 @@ void committer_take_change(struct committer *committer, struct write_change *cha
     }
     struct log_record_header header = {
         .type = LOG_RECORD_CHANGE,
-        .partition = CHANGE_PARTITION,
+        .partition = LOG_CHANGE_PARTITION,
         .lsn = change->generation,
         .arrival_us = (uint64_t)now_us,
     };
