@@ -49,13 +49,13 @@ enum fst_status control_change(struct control *control, struct bytes change,
     if (status == FST_OK) status = change_store(control, change, error);
     pthread_mutex_unlock(control->change_lock);
     if (is_refused) return status;
+    if (status == FST_OK) status = registry_adopt(control->registry, change, error);
     if (status != FST_OK) {
-        /* It is in the log but not in LMDB: only recovery can say what the state is now. */
+        /* It is in the log but not in force: only recovery can say what the state is now. */
         log_error("registry.change_failed", "status=%s action=stop", fst_status_name(status));
         engine_state_raise(control->engine, ENGINE_FAILED);
         return status;
     }
-    FST_TRY(registry_adopt(control->registry, change, error));
     status = control_publish(control);
     if (status != FST_OK) return fst_error_set(error, status, "no memory for the new definitions");
     log_info("registry.change", "generation=%llu",
