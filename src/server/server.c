@@ -390,6 +390,7 @@ int server_run(const struct server_options *options, struct io *io) {
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* All threads inherit it. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* A limit on file sizes is the error of a write. */
 
     struct fst_error error = {.text = ""};
     enum fst_status status = server_start(&server, &error);

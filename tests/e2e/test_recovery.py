@@ -36,6 +36,7 @@ class Writer(threading.Thread):
         self.value, self.acked, self.sent = start_value, {}, {}
         self.pending = {}
         self.count = 0
+        self.failure = None
 
     def run(self):
         rng = random.Random(self.value)
@@ -58,9 +59,16 @@ class Writer(threading.Thread):
                         self.count += 1
                     else:
                         assert status in (wire.STALE, wire.OVERLOADED), status
-        except (EOFError, OSError, AssertionError) as end:
-            if isinstance(end, AssertionError):
-                raise
+        except (EOFError, OSError):
+            pass  # The server was killed.
+        except AssertionError as failure:
+            self.failure = failure
+
+    def end(self):
+        """Waits for the thread; what it found wrong fails the test."""
+        self.join()
+        if self.failure:
+            raise self.failure
 
 
 def verify(server, acked, sent):
@@ -96,7 +104,7 @@ def test_kill_cycles(make_server, io):
         while writer.count < limit and writer.is_alive():
             time.sleep(0)
         server.kill()
-        writer.join()
+        writer.end()
         value, written = writer.value, written + writer.count
         acked.update(writer.acked)
         sent.update(writer.sent)

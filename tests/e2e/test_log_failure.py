@@ -1,0 +1,51 @@
+"""A log write fails: nothing more is acknowledged, the server ends, a start brings back what was.
+
+The failure is real: the running server's limit on file sizes is set below where its log is being
+written, so that the kernel refuses the write of either I/O backend.
+"""
+
+import resource
+import struct
+import time
+
+import pytest
+
+import wire
+from conftest import DEFINITIONS
+
+EXIT_LOG_WRITE = 4
+KEY = struct.pack("<q", 7)
+
+
+@pytest.mark.parametrize("io", ["uring", "epoll"])
+def test_log_write_fails(make_server, io):
+    server = make_server(io=io, shards=2).start("--checkpoint-interval", "1h")
+    server.apply(DEFINITIONS)
+    c = server.connect(client_id=77)
+    layout = c.writing("t.profile", "age")
+    now = int(time.time() * 1e6)
+    assert c.write(layout, [(now, 7, 1)]) == [wire.OK]
+
+    limits = (4096, resource.RLIM_INFINITY)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
+    c.write_send(layout, [(now, 7, 2)])
+    try:
+        answer = wire.statuses(c.receive())
+        assert answer == [wire.OUTCOME_UNKNOWN], "only a write on disk may be acknowledged"
+    except (EOFError, ConnectionResetError):
+        pass  # Without an answer the outcome is unknown too.
+    code = server.end()
+    assert code == EXIT_LOG_WRITE, server.log()
+    assert "log.write_failed" in server.log()
+
+    server.start()
+    reader = server.connect()
+    wanted = reader.features("t.profile:age")
+    assert reader.get(wanted, [KEY])[0]["age"][1] in (1, 2)
+    again = server.connect(client_id=77)
+    layout = again.writing("t.profile", "age")
+    answer = again.write(layout, [(now, 7, 2)], sequence=2)
+    assert answer in ([wire.OK], [wire.DUPLICATE])
+    assert reader.get(wanted, [KEY])[0]["age"] == ("PRESENT", 2)
+    assert again.write(layout, [(now, 7, 2)], sequence=2) == [wire.DUPLICATE]
+    server.stop()
