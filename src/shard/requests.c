@@ -94,8 +94,6 @@ static void hello_serve(struct shard *shard, struct conn *conn, const struct fra
         struct frame_error fault = {.status = FST_UNSUPPORTED,
                                     .text = "HELLO version: this server speaks version 1"};
         conn_refuse(conn, frame, &fault);
-    } else if (frame->handle != 0) {
-        fail_text(conn, frame, FST_BAD_FRAME, "HELLO handle: expected 0");
     } else {
         session->roles = hello_roles(shard, key);
         session->client_id = client_id;
@@ -396,6 +394,17 @@ static void ping_serve(struct conn *conn, const struct frame *frame) {
     conn_reply_commit(conn, FRAME_HEADER_BYTES);
 }
 
+/* Only GET and WRITE name a handle. True if another request does, and is answered. */
+static bool handle_is_stray(struct conn *conn, const struct frame *frame) {
+    if (frame->handle == 0) return false;
+    if (frame->opcode == FRAME_GET || frame->opcode == FRAME_WRITE) return false;
+    struct fst_error error;
+    error.status = fst_error_set(&error, FST_BAD_FRAME, "%s handle: expected 0, found %u",
+                                 frame_opcode_name(frame->opcode), frame->handle);
+    fail(conn, frame, &error, 0);
+    return true;
+}
+
 void request_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
     const struct session *session = conn->session;
     metrics_add(shard->metrics, METRIC_REQUESTS, 1);
@@ -403,6 +412,7 @@ void request_serve(struct shard *shard, struct conn *conn, const struct frame *f
         fail_text(conn, frame, FST_UNAUTHENTICATED, "expected HELLO first");
         return;
     }
+    if (handle_is_stray(conn, frame)) return;
     switch ((enum frame_opcode)frame->opcode) {
     case FRAME_HELLO:
         hello_serve(shard, conn, frame);

@@ -10,6 +10,7 @@ from conftest import DEFINITIONS
 from wire import Connection
 
 NOW = int(time.time() * 1e6)
+STATUS = b"\x0a\0"  # fst.ControlRequest { status: {} }
 
 
 def key(n):
@@ -179,6 +180,25 @@ def test_bad_headers_close_only_their_connection(server):
         assert c.is_closed(), case
     assert bystander.call(wire.PING).status == wire.OK
     assert server.metric("bad_frames") == before + len(cases)
+
+
+def test_a_handle_belongs_to_get_and_write_only(server):
+    prepare = struct.pack("<B3xH", 0, 1) + wire.short("t.profile:age")
+    for opcode, payload, name in [
+        (wire.PREPARE, prepare, "PREPARE"),
+        (wire.CONTROL, STATUS, "CONTROL"),
+        (wire.PING, b"", "PING"),
+    ]:
+        c = server.connect()
+        assert c.call(opcode, payload).status == wire.OK
+        reply = c.call(opcode, payload, handle=1)
+        assert reply.status == wire.BAD_FRAME
+        assert reply.error() == (0, f"{name} handle: expected 0, found 1")
+        assert c.is_closed()
+    c = Connection(server.port, hello=False)
+    reply = c.call(wire.HELLO, HELLO_OK, handle=7)
+    assert reply.status == wire.BAD_FRAME and "HELLO handle" in reply.error()[1]
+    assert c.is_closed()
 
 
 def test_hello_must_be_small_and_alone(server):
