@@ -27,6 +27,7 @@ static void session_closed(void *context, struct conn *conn) {
     struct shard *shard = context;
     session_destroy(conn->session);
     conn->session = NULL;
+    if (conn->is_spare) return; /* It was never counted. */
     metrics_subtract(shard->metrics, METRIC_CONNECTIONS, 1);
 }
 
@@ -103,9 +104,10 @@ static void definitions_adopt(struct shard *shard) {
     if (now == shard->definitions) return;
     request_run_gets(shard); /* They use the old plans. */
     shard->definitions = now;
-    for (uint32_t i = 0; i < shard->conns.options.connections_max; i++) {
+    for (uint32_t i = 0; i < shard->conns.slots_count; i++) {
         struct conn *conn = &shard->conns.slots[i];
-        if (conn->state != CONN_FREE && conn->session) session_refresh(conn->session, now->catalog);
+        if (conn->state == CONN_FREE || !conn->session) continue;
+        session_refresh(conn->session, now->catalog);
     }
     atomic_store_explicit(&shard->engine->adopted[shard->index], now->number, memory_order_release);
 }

@@ -63,6 +63,27 @@ def test_connections(tight):
     assert connect_patiently(tight).call(wire.PING).status == wire.OK
 
 
+def test_connections_are_counted_and_told_of_changes_whatever_slot_they_take(tight):
+    """One that was refused gives its slot back: the next one there is a connection like any."""
+    held = [connect_patiently(tight) for _ in range(4)]
+    extra = Connection(tight.port, hello=False)
+    assert extra.receive().status == wire.OVERLOADED
+    held.pop().close()
+    assert held[0].call(wire.PING).status == wire.OK
+    extra.close()
+    assert held[0].call(wire.PING).status == wire.OK
+    last = connect_patiently(tight)
+    layout = last.features("t.profile:*")
+    while held:
+        held.pop().close()
+    changed = DEFINITIONS.replace("age, type: int32", "age, type: int64")
+    assert any(tight.apply(changed, check=False).returncode == 0 for _ in range(100))
+    reply = last.call(wire.GET, last.get_payload(layout, [key(1)]), layout.handle)
+    assert reply.status == wire.LAYOUT_CHANGED
+    last.close()
+    assert any(tight.metric("connections") == 1 for _ in range(100))
+
+
 def test_handshake_timeout(tight):
     silent = Connection(tight.port, hello=False)
     reply = silent.receive()
