@@ -5,6 +5,8 @@
 
 #include "registry/sha256.h"
 
+static_assert((int)ACCESS_HASH_BYTES == (int)SHA256_BYTES, "a key is known by its SHA-256");
+
 static const char key_prefix[] = {'f', 's', 't', '_'};
 
 struct access_entry {
@@ -51,10 +53,13 @@ uint32_t access_keys_count(const struct access_table *access) {
     return access->entries_count;
 }
 
-uint32_t access_find(const struct access_table *access, const char *key_text, size_t bytes) {
-    uint8_t hash[SHA256_BYTES];
+void access_key_hash(const void *key_text, size_t bytes, uint8_t hash_out[ACCESS_HASH_BYTES]) {
+    sha256_run(key_text, bytes, hash_out);
+}
+
+uint32_t access_find(const struct access_table *access, const uint8_t hash[ACCESS_HASH_BYTES]) {
+    if (access->entries_count == 0) return ACCESS_ROLES;
     uint32_t roles = 0;
-    sha256_run(key_text, bytes, hash);
     for (uint32_t i = 0; i < access->entries_count; i++) {
         const struct access_entry *entry = &access->entries[i];
         uint32_t mask = 0u - (uint32_t)sha256_is_equal(entry->hash, hash);

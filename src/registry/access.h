@@ -2,8 +2,9 @@
  * access: the keys that clients show, as an immutable table of their hashes.
  *
  * A key's text is "fst_" and 64 hex digits, 256 random bits that are shown once and kept nowhere;
- * stored is the SHA-256 of the text. Looking one up hashes the text and compares it with every
- * stored hash, in a time that depends only on how many there are.
+ * stored is the SHA-256 of the text. Looking one up compares its hash with every stored one, in a
+ * time that depends only on how many there are. As long as there is no key, everybody has all
+ * roles.
  *
  * Threads: a table may be read by all. Memory: one allocation, owned by the creator.
  */
@@ -19,6 +20,7 @@ enum {
     ACCESS_SECRET_BYTES = 32,
     ACCESS_KEY_TEXT_BYTES = 80,
     ACCESS_KEYS_MAX = 1000,
+    ACCESS_HASH_BYTES = 32,
 };
 
 /* The text of a key, 0-ended. */
@@ -35,7 +37,10 @@ void access_destroy(struct access_table *access);
 
 uint32_t access_keys_count(const struct access_table *access);
 
-/* Roles of the key with this text; 0 if there is none. */
-uint32_t access_find(const struct access_table *access, const char *key_text, size_t bytes);
+/* What is remembered of a key: its hash. Of no key, that of the empty text. */
+void access_key_hash(const void *key_text, size_t bytes, uint8_t hash_out[ACCESS_HASH_BYTES]);
+
+/* Roles of the key with this hash; 0 if there is none; all roles if no key exists at all. */
+uint32_t access_find(const struct access_table *access, const uint8_t hash[ACCESS_HASH_BYTES]);
 
 #endif

@@ -30,6 +30,7 @@ void control_call_send(struct shard *shard, struct conn *conn, const struct fram
             .roles = session->roles,
             .payload_bytes = frame->payload_bytes,
         };
+        memcpy(call->key_hash, session->key_hash, sizeof call->key_hash);
         if (frame->payload_bytes) memcpy(call->payload, frame->payload, frame->payload_bytes);
         if (shard_send(shard, engine_control_seat(shard->engine), &call->message)) {
             shard->requests_open += 1;
@@ -46,7 +47,7 @@ static void reply_put(struct conn *conn, const struct control_call *call) {
     struct frame request = {.opcode = FRAME_CONTROL, .request_id = call->request_id};
     if (call->error.status != FST_OK) {
         struct frame_error fault = {.status = call->error.status, .text = call->error.text};
-        if (fault.status == FST_BAD_FRAME)
+        if (fault.status == FST_BAD_FRAME || fault.status == FST_UNAUTHENTICATED)
             conn_refuse(conn, &request, &fault);
         else
             conn_reply_error(conn, &request, &fault);

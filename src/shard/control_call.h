@@ -9,6 +9,7 @@
 #define SHARD_CONTROL_CALL_H
 
 #include "net/conn.h"
+#include "registry/access.h"
 #include "shard/message.h"
 
 struct shard;
@@ -18,7 +19,8 @@ struct control_call {
     uint64_t conn_id;
     uint64_t client_id; /* scope of sequences in imports */
     uint32_t request_id;
-    uint32_t roles;
+    uint32_t roles; /* of the connection when it asked */
+    uint8_t key_hash[ACCESS_HASH_BYTES];
     uint8_t *reply; /* packed fst.ControlReply */
     size_t reply_bytes;
     struct fst_error error; /* status FST_OK: the reply counts */

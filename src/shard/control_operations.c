@@ -268,8 +268,12 @@ void control_operation_run(struct control *control, struct control_call *call) {
         call_fail(call, FST_BAD_FRAME, "CONTROL: expected a fst.ControlRequest");
         return;
     }
+    /* The key may have been revoked since the shard sent the call, even by the call before. */
+    uint32_t held = access_find(atomic_load(&control->engine->definitions)->access, call->key_hash);
     uint32_t roles = roles_needed(request) | ROLE_ADMIN;
-    if (!(call->roles & roles)) {
+    if (held == 0) {
+        call_fail(call, FST_UNAUTHENTICATED, fst_status_text(FST_UNAUTHENTICATED));
+    } else if (!(call->roles & held & roles)) {
         call_fail(call, FST_FORBIDDEN, "this operation needs a key with another role");
     } else {
         Fst__ControlReply *reply = calloc(1, sizeof *reply);

@@ -36,12 +36,6 @@ static void fail_text(struct conn *conn, const struct frame *frame, enum fst_sta
 
 /* ---- HELLO ---- */
 
-static uint32_t hello_roles(const struct shard *shard, struct bytes key) {
-    const struct access_table *access = shard->definitions->access;
-    if (access_keys_count(access) == 0) return ROLE_READ | ROLE_WRITE | ROLE_ADMIN;
-    return access_find(access, (const char *)key.data, key.bytes);
-}
-
 static void hello_reply(struct shard *shard, struct conn *conn, const struct frame *frame,
                         uint32_t roles) {
     const struct engine *engine = shard->engine;
@@ -82,7 +76,7 @@ static void hello_serve(struct shard *shard, struct conn *conn, const struct fra
     uint16_t version_max = read_u16(&reader);
     uint64_t client_id = read_u64(&reader);
     struct bytes key = read_short(&reader);
-    if (session->roles) {
+    if (session->client_id != 0) {
         fail_text(conn, frame, FST_BAD_FRAME, "HELLO: expected once per connection");
     } else if (!reader_is_done(&reader)) {
         fail_text(conn, frame, FST_BAD_FRAME, "HELLO: expected 18 bytes and a key, no more");
@@ -95,10 +89,10 @@ static void hello_serve(struct shard *shard, struct conn *conn, const struct fra
                                     .text = "HELLO version: this server speaks version 1"};
         conn_refuse(conn, frame, &fault);
     } else {
-        session->roles = hello_roles(shard, key);
-        session->client_id = client_id;
+        session_greet(session, client_id, key);
+        session_grant(session, shard->definitions->access);
         if (session->roles == 0) {
-            fail_text(conn, frame, FST_UNAUTHENTICATED, "the key is missing, unknown or revoked");
+            fail_text(conn, frame, FST_UNAUTHENTICATED, fst_status_text(FST_UNAUTHENTICATED));
         } else {
             hello_reply(shard, conn, frame, session->roles);
         }
@@ -408,7 +402,11 @@ static bool handle_is_stray(struct conn *conn, const struct frame *frame) {
 void request_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
     const struct session *session = conn->session;
     metrics_add(shard->metrics, METRIC_REQUESTS, 1);
-    if (session->roles == 0 && frame->opcode != FRAME_HELLO) {
+    if (session->roles == 0 && session->client_id != 0) {
+        fail_text(conn, frame, FST_UNAUTHENTICATED, fst_status_text(FST_UNAUTHENTICATED));
+        return;
+    }
+    if (session->client_id == 0 && frame->opcode != FRAME_HELLO) {
         fail_text(conn, frame, FST_UNAUTHENTICATED, "expected HELLO first");
         return;
     }

@@ -32,6 +32,18 @@ void session_destroy(struct session *session) {
     free(session);
 }
 
+void session_greet(struct session *session, uint64_t client_id, struct bytes key) {
+    FST_ASSERT(client_id != 0);
+    FST_ASSERT(session->client_id == 0);
+    session->client_id = client_id;
+    access_key_hash(key.data, key.bytes, session->key_hash);
+}
+
+void session_grant(struct session *session, const struct access_table *access) {
+    if (session->client_id == 0) return;
+    session->roles = access_find(access, session->key_hash);
+}
+
 static enum fst_status handle_compile(struct handle *handle, const struct catalog *catalog,
                                       struct fst_error *error) {
     if (handle->kind == PLAN_WRITE) {

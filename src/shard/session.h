@@ -1,14 +1,14 @@
 /*
- * session: what a connection has said about itself: its roles, its write scope, its prepared
- *          handles.
+ * session: what a connection has said about itself: its key and what that allows, its write scope,
+ *          its prepared handles.
  *
  * A handle keeps the names it was prepared from, so that it can be prepared again when definitions
  * change. If the new layout differs, the handle is marked: the next request with the old layout id
- * gets the new layout.
+ * gets the new layout. Of the key the hash is kept, so that its roles can be looked up again when
+ * keys change.
  *
- * Invariants: handles are numbered from 1 without gaps; exactly one of read and write is set in
- *             each.
- * Threads: the shard of the connection.
+ * Invariants: client_id is 0, and there are no roles, before HELLO. Handles are numbered from 1
+ * without gaps; exactly one of read and write is set in each. Threads: the shard of the connection.
  * Memory:  owned by the connection's slot; handles are allocated at PREPARE, freed at close.
  */
 #ifndef SHARD_SESSION_H
@@ -16,6 +16,7 @@
 
 #include "query/read_plan.h"
 #include "query/write_plan.h"
+#include "registry/access.h"
 
 enum { SESSION_HANDLES_MAX = 256 };
 
@@ -35,14 +36,21 @@ struct handle_names {
 };
 
 struct session {
-    uint64_t client_id;
-    uint32_t roles; /* enum fst_role bits; 0 before HELLO */
+    uint64_t client_id; /* 0 before HELLO */
+    uint32_t roles;     /* enum fst_role bits; 0: nothing is allowed, or not any more */
+    uint8_t key_hash[ACCESS_HASH_BYTES];
     uint32_t handles_count;
     struct handle **handles;
 };
 
 FST_MUST_USE enum fst_status session_create(struct session **session_out);
 void session_destroy(struct session *session);
+
+/* HELLO: who it is, by which key (its text; empty for none). No roles yet. */
+void session_greet(struct session *session, uint64_t client_id, struct bytes key);
+
+/* Replaces the roles by those that the key has now. Nothing before HELLO. */
+void session_grant(struct session *session, const struct access_table *access);
 
 /* Compiles the names and keeps the plan under a new number. */
 FST_MUST_USE enum fst_status session_prepare(struct session *session, const struct catalog *catalog,

@@ -97,7 +97,8 @@ bool shard_send(struct shard *shard, uint32_t to, struct message *message) {
 
 /* ---- the parts of a tick ---- */
 
-/* Handles are compiled anew before the old catalog can go. */
+/* Handles are compiled anew before the old catalog can go; from here on keys allow what they allow
+ * now. */
 static void definitions_adopt(struct shard *shard) {
     const struct definitions *now =
         atomic_load_explicit(&shard->engine->definitions, memory_order_acquire);
@@ -108,6 +109,7 @@ static void definitions_adopt(struct shard *shard) {
         struct conn *conn = &shard->conns.slots[i];
         if (conn->state == CONN_FREE || !conn->session) continue;
         session_refresh(conn->session, now->catalog);
+        session_grant(conn->session, now->access);
     }
     atomic_store_explicit(&shard->engine->adopted[shard->index], now->number, memory_order_release);
 }

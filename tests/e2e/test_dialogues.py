@@ -424,6 +424,50 @@ def test_keys_and_roles(make_server):
     assert gone.say_hello(made["read"]).status == wire.UNAUTHENTICATED
 
 
+def refused(connection):
+    """Whether the next request is answered UNAUTHENTICATED and the connection closed."""
+    reply = connection.call(wire.PING)
+    return (
+        reply.status == wire.UNAUTHENTICATED
+        and "revoked" in reply.error()[1]
+        and connection.is_closed()
+    )
+
+
+def test_open_connections_lose_the_roles_of_their_key(make_server):
+    """On every shard: what is sent after the answer to a revocation is refused."""
+    server = make_server(shards=2).start()
+    server.apply(DEFINITIONS)
+    boss = server.json("key", "create", "boss", "--role", "admin")[0]["key"]
+    made = server.json("--key", boss, "key", "create", "app", "--role", "read,write")[0]["key"]
+    app = [server.connect(key=made, client_id=n + 1) for n in range(16)]
+    other = server.connect(key=boss)
+    layouts = [c.features("t.profile:age") for c in app]
+    assert all(
+        c.get(layout, [key(1)])[0]["age"][0] == "NOT_FOUND" for c, layout in zip(app, layouts)
+    )
+    server.fsctl("--key", boss, "key", "revoke", "app")
+    assert all(map(refused, app))
+    assert other.call(wire.PING).status == wire.OK
+
+
+def test_the_first_key_locks_out_connections_without_one(make_server):
+    server = make_server(shards=2).start()
+    server.apply(DEFINITIONS)
+    keyless = [server.connect(client_id=n + 1) for n in range(16)]
+    unknown = server.connect(key="fst_00")
+    assert all(c.call(wire.PING).status == wire.OK for c in keyless)
+    silent = Connection(server.port, hello=False)
+    # fst.ControlRequest { key_create: { name: "boss", roles: "admin" } }, sent by one of them: it
+    # still gets the answer.
+    create = b"\x3a\x0d\x0a\x04boss\x12\x05admin"
+    reply = keyless[0].call(wire.CONTROL, create)
+    assert reply.status == wire.OK and b"fst_" in reply.payload
+    assert all(map(refused, [*keyless, unknown]))
+    made = reply.payload[reply.payload.index(b"fst_") :].decode()
+    assert silent.say_hello(made).status == wire.OK
+
+
 def test_without_a_key_only_loopback(make_server):
     server = make_server()
     code, said = server.fails_to_start(listen="0.0.0.0:0")

@@ -123,13 +123,18 @@ static void stage_send(struct stage *stage, struct message *message, enum messag
     control_wake(stage->control);
 }
 
-static struct control_call *call_send_bytes(struct stage *stage, uint32_t roles, const void *data,
-                                            size_t bytes) {
+static struct control_call *call_new(uint32_t roles, const void *data, size_t bytes) {
     struct control_call *call = calloc(1, sizeof *call + bytes);
     assert_non_null(call);
     call->roles = roles;
     call->payload_bytes = bytes;
     memcpy(call->payload, data, bytes);
+    return call;
+}
+
+static struct control_call *call_send_bytes(struct stage *stage, uint32_t roles, const void *data,
+                                            size_t bytes) {
+    struct control_call *call = call_new(roles, data, bytes);
     stage_send(stage, &call->message, MESSAGE_CONTROL);
     return call;
 }
@@ -304,6 +309,45 @@ static void test_roles(void **state) {
     stage_destroy(stage);
 }
 
+static struct control_call *list_send(struct stage *stage, const char *key_text) {
+    Fst__ListRequest list = FST__LIST_REQUEST__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    uint8_t packed[64];
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_LIST;
+    request.list = &list;
+    size_t bytes = fst__control_request__pack(&request, packed);
+    struct control_call *call = call_new(ADMIN, packed, bytes);
+    access_key_hash(key_text, strlen(key_text), call->key_hash);
+    stage_send(stage, &call->message, MESSAGE_CONTROL);
+    return call;
+}
+
+/* A call asks with the roles its connection had, but its key must still be one when it is served:
+ * the second call was sent before the first key was there. */
+static void test_a_call_needs_a_key_that_lives(void **state) {
+    (void)state;
+    char name[] = "boss", role[] = "admin";
+    char *roles[] = {role};
+    struct stage *stage = stage_create();
+    Fst__KeyCreate create = FST__KEY_CREATE__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    create.name = name;
+    create.roles = roles;
+    create.n_roles = 1;
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_KEY_CREATE;
+    request.key_create = &create;
+    struct control_call *first = call_send(stage, ADMIN, &request);
+    struct control_call *second = list_send(stage, "");
+    change_answer(stage, FST_OK);
+    Fst__ControlReply *reply = call_end(stage, first, FST_OK);
+    assert_null(call_end(stage, second, FST_UNAUTHENTICATED));
+    struct control_call *third = list_send(stage, reply->key_created->key);
+    fst__control_reply__free_unpacked(reply, NULL);
+    reply = call_end(stage, third, FST_OK);
+    fst__control_reply__free_unpacked(reply, NULL);
+    stage_destroy(stage);
+}
+
 /* The shard answers the rows with these statuses, by rising key. */
 static void rows_answer(struct stage *stage) {
     static const enum fst_status statuses[] = {FST_OK, FST_STALE, FST_DUPLICATE, FST_FULL};
@@ -356,6 +400,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_change),
         cmocka_unit_test(test_change_on_its_way_when_the_engine_fails),
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_a_call_needs_a_key_that_lives),
         cmocka_unit_test(test_import),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* Shows what a session remembers: handles numbered from 1, refused past 256 and by bad names
  * without taking a number, and compiled anew when definitions change: the same layout id where
  * nothing changed, another one where the view grew, no plan while a name is missing, and a plan
- * again when it is back. */
+ * again when it is back. Its roles are those that its key has when they are granted: all while no
+ * key exists, none once another one does, its own as long as it lives. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -188,12 +189,72 @@ static void test_refresh(void **state) {
     catalog_destroy(again);
 }
 
+static struct bytes text_of(const char *text) {
+    return (struct bytes){.data = (const uint8_t *)text, .bytes = strlen(text)};
+}
+
+/* The access table of a registry after one more key, whose text is returned. */
+static struct access_table *access_after_key(struct registry *registry, const char *name,
+                                             uint32_t roles,
+                                             char key_text_out[ACCESS_KEY_TEXT_BYTES]) {
+    struct access_key_plan plan = {.name = name, .roles = roles, .secret = {name[0]}};
+    struct bytes change;
+    struct access_table *access = NULL;
+    assert_int_equal(registry_plan_key_create(registry, &plan, &change, NULL), FST_OK);
+    assert_int_equal(registry_adopt(registry, change, NULL), FST_OK);
+    free((void *)(uintptr_t)change.data);
+    memcpy(key_text_out, plan.key_text, ACCESS_KEY_TEXT_BYTES);
+    assert_int_equal(registry_access(registry, &access), FST_OK);
+    return access;
+}
+
+static void test_roles_follow_the_keys(void **state) {
+    (void)state;
+    char boss[ACCESS_KEY_TEXT_BYTES], reader[ACCESS_KEY_TEXT_BYTES];
+    struct session *keyless, *reading, *silent;
+    struct registry *registry = fixture_registry(HEAD VIEW_A);
+    struct access_table *access = NULL;
+    assert_int_equal(registry_access(registry, &access), FST_OK);
+    assert_int_equal(session_create(&keyless), FST_OK);
+    assert_int_equal(session_create(&reading), FST_OK);
+    assert_int_equal(session_create(&silent), FST_OK);
+    session_greet(keyless, 1, text_of(""));
+    assert_int_equal(keyless->roles, 0);
+    session_grant(keyless, access);
+    assert_int_equal(keyless->roles, ACCESS_ROLES);
+    session_grant(silent, access); /* It said no HELLO. */
+    assert_int_equal(silent->roles, 0);
+
+    access_destroy(access);
+    access = access_after_key(registry, "boss", ROLE_ADMIN, boss);
+    session_grant(keyless, access);
+    assert_int_equal(keyless->roles, 0);
+    access_destroy(access);
+    access = access_after_key(registry, "reader", ROLE_READ, reader);
+    session_greet(reading, 2, text_of(reader));
+    session_grant(reading, access);
+    assert_int_equal(reading->roles, ROLE_READ);
+
+    struct bytes change;
+    assert_int_equal(registry_plan_key_revoke(registry, "reader", 0, &change, NULL), FST_OK);
+    assert_int_equal(registry_adopt(registry, change, NULL), FST_OK);
+    free((void *)(uintptr_t)change.data);
+    access_destroy(access);
+    assert_int_equal(registry_access(registry, &access), FST_OK);
+    session_grant(reading, access);
+    assert_int_equal(reading->roles, 0);
+    access_destroy(access);
+    session_destroy(keyless);
+    session_destroy(reading);
+    session_destroy(silent);
+    registry_destroy(registry);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handles_are_numbered),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_bad_names_take_no_number),
-        cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_handles_are_numbered),     cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_bad_names_take_no_number), cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_roles_follow_the_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
