@@ -22,12 +22,15 @@ void arena_deinit(struct arena *arena) {
     *arena = (struct arena){0};
 }
 
+size_t arena_piece_bytes(size_t bytes) {
+    return bytes_align(bytes, PIECE_ALIGN_BYTES);
+}
+
 /* What is left is a multiple of 16 like every piece, so rounding up cannot exceed it. */
 void *arena_get(struct arena *arena, size_t bytes) {
     if (bytes > arena->capacity_bytes - arena->used_bytes) return NULL;
-    size_t piece_bytes = bytes_align(bytes, PIECE_ALIGN_BYTES);
     uint8_t *piece = arena->memory + arena->used_bytes;
-    arena->used_bytes += piece_bytes;
+    arena->used_bytes += arena_piece_bytes(bytes);
     if (arena->used_bytes > arena->peak_bytes) arena->peak_bytes = arena->used_bytes;
     return piece;
 }

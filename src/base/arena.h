@@ -25,6 +25,8 @@ struct arena {
 FST_MUST_USE enum fst_status arena_init(struct arena *arena, size_t capacity_bytes);
 void arena_deinit(struct arena *arena);
 
+/* What a piece of so many bytes takes. Pure. */
+size_t arena_piece_bytes(size_t bytes);
 /* NULL when less than `bytes` are left. Not zeroed. */
 void *arena_get(struct arena *arena, size_t bytes);
 void arena_reset(struct arena *arena);

@@ -14,6 +14,28 @@ void row_set_check_future(struct row_set *set, int64_t now_us) {
     }
 }
 
+static uint32_t parts_max(uint32_t rows_count, uint32_t partitions_count) {
+    return rows_count < partitions_count ? rows_count : partitions_count;
+}
+
+size_t row_split_bytes(uint32_t rows_count, uint32_t partitions_count) {
+    return arena_piece_bytes(parts_max(rows_count, partitions_count) * sizeof(struct row_part)) +
+           2 * arena_piece_bytes(rows_count * sizeof(uint32_t)) +
+           arena_piece_bytes((partitions_count + 1) * sizeof(uint32_t));
+}
+
+enum fst_status row_split_init(struct row_split *split, uint32_t rows_count,
+                               uint32_t partitions_count, struct arena *arena) {
+    *split = (struct row_split){
+        .parts = arena_get(arena, parts_max(rows_count, partitions_count) * sizeof *split->parts),
+        .order = arena_get(arena, rows_count * sizeof *split->order),
+        .partitions = arena_get(arena, rows_count * sizeof *split->partitions),
+        .starts = arena_get(arena, (partitions_count + 1) * sizeof *split->starts),
+    };
+    bool has_all = split->parts && split->order && split->partitions && split->starts;
+    return has_all ? FST_OK : FST_OVERLOADED;
+}
+
 /* A counting sort: sizes, starts, then every row to its place. Stable, so a partition sees its rows
  * in the order in which they were given. */
 void row_set_split(const struct row_set *set, uint32_t partitions_count, struct row_split *split) {

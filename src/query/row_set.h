@@ -7,11 +7,12 @@
  *
  *     body:  [ struct log_rows_header | image x rows_count | heap ]
  *
- * Threads: pure. Memory: everything is the caller's.
+ * Threads: pure. Memory: everything is the caller's; a split lies in an arena.
  */
 #ifndef QUERY_ROW_SET_H
 #define QUERY_ROW_SET_H
 
+#include "base/arena.h"
 #include "model/definition.h"
 #include "storage/log/log.h"
 
@@ -44,6 +45,12 @@ struct row_split {
 
 /* Sets FST_FUTURE on rows whose event time is further ahead of the clock than the view allows. */
 void row_set_check_future(struct row_set *set, int64_t now_us);
+
+/* What a split of so many rows takes of an arena. */
+size_t row_split_bytes(uint32_t rows_count, uint32_t partitions_count);
+/* Takes it. FST_OVERLOADED when the arena has less. */
+FST_MUST_USE enum fst_status row_split_init(struct row_split *split, uint32_t rows_count,
+                                            uint32_t partitions_count, struct arena *arena);
 
 /* Fills parts and order. */
 void row_set_split(const struct row_set *set, uint32_t partitions_count, struct row_split *split);

@@ -1,6 +1,7 @@
 #include "query/write_block.h"
 
 #include "base/assert.h"
+#include "storage/recovery/identity.h"
 
 /* One column as it lies in the payload. */
 struct column {
@@ -176,16 +177,24 @@ static void columns_clear(struct rows *rows, const struct write_plan *plan) {
     }
 }
 
-static enum fst_status rows_init(struct rows *rows, const struct write_plan *plan,
-                                 uint32_t rows_count, size_t payload_bytes, struct arena *arena) {
-    const struct view *view = plan->view;
+/* The most that the heap can need: what came, and per value without a fixed size its padding to 8
+ * bytes, per key that and the lengths of its parts. */
+static size_t heap_bytes_bound(const struct column *columns, size_t columns_count,
+                               uint32_t rows_count, size_t payload_bytes) {
+    size_t bytes_each = 2 * KEY_COLUMNS_MAX + 8;
+    for (size_t i = 0; i < columns_count; i++) bytes_each += columns[i].bytes_each == 0 ? 8 : 0;
+    return payload_bytes + rows_count * bytes_each;
+}
+
+static enum fst_status rows_init(struct rows *rows, const struct view *view, uint32_t rows_count,
+                                 size_t heap_bytes, struct arena *arena) {
     rows->layout = &view_current(view)->layout;
     size_t images_bytes = (size_t)rows_count * rows->layout->image_bytes;
-    /* Each value without a fixed size took 4 bytes for its end, each key part 2: padding to 8 fits
-     * in another 8 bytes per value. */
-    size_t values = (size_t)rows_count * (rows->layout->body.references_count + 1);
-    if (images_bytes > arena->capacity_bytes / 2) return FST_TOO_LARGE;
-    rows->heap_bytes_max = (uint32_t)(payload_bytes + values * 8 + (size_t)rows_count * 32);
+    size_t columns_bytes = (KEY_COLUMNS_MAX + FEATURES_MAX) * sizeof(struct column);
+    size_t bytes = columns_bytes + arena_piece_bytes(images_bytes) + arena_piece_bytes(rows_count) +
+                   arena_piece_bytes(heap_bytes) + row_split_bytes(rows_count, PARTITIONS_MAX);
+    if (bytes > arena->capacity_bytes || heap_bytes > UINT32_MAX) return FST_TOO_LARGE;
+    rows->heap_bytes_max = (uint32_t)heap_bytes;
     rows->set = (struct row_set){
         .view = view,
         .rows_count = rows_count,
@@ -238,9 +247,13 @@ enum fst_status write_block_rows(struct write_block *block, const struct write_p
                              reader_left(reader));
     }
     struct rows rows;
-    enum fst_status status = rows_init(&rows, plan, block->rows_count, payload_bytes, arena);
+    size_t heap_bytes = heap_bytes_bound(columns, columns_count, block->rows_count, payload_bytes);
+    enum fst_status status = rows_init(&rows, plan->view, block->rows_count, heap_bytes, arena);
     if (status != FST_OK) {
-        return fst_error_set(error, status, "%u rows of %u bytes do not fit into memory for writes",
+        return fst_error_set(error, status,
+                             status == FST_OVERLOADED
+                                 ? "no memory for %u rows of %u bytes now"
+                                 : "WRITE: expected fewer rows at once, found %u of %u bytes",
                              block->rows_count, rows.layout->image_bytes);
     }
     times_write(&rows, event_us, created_us, now_us);

@@ -25,7 +25,8 @@ FST_MUST_USE enum fst_status write_block_decode(struct bytes payload, struct wri
 
 /* Turns the columns into rows: created time where none is given is `now_us`. Rows with a value that
  * fails its check get FST_INVALID or FST_TOO_LARGE. FST_BAD_FRAME when the columns do not fill the
- * payload exactly; FST_OVERLOADED when the arena has no room. */
+ * payload exactly; FST_TOO_LARGE when the rows and their split would not fit into the arena if it
+ * were empty, FST_OVERLOADED when they do not because of what is in it. */
 FST_MUST_USE enum fst_status write_block_rows(struct write_block *block,
                                               const struct write_plan *plan, int64_t now_us,
                                               struct arena *arena, struct row_set *set_out,

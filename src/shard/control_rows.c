@@ -131,7 +131,12 @@ static enum fst_status rows_write(struct control *control, struct row_builder *b
     struct write_batches batches;
     enum fst_status status = write_request_create(
         &source, origin, &set, io_now_us(control->engine->io), &request, &batches);
-    if (status != FST_OK) return fst_error_set(error, status, "the rows do not fit into memory");
+    if (status != FST_OK) {
+        /* Nobody else uses this memory, so it is no use to try again. */
+        return fst_error_set(error, FST_TOO_LARGE,
+                             "expected rows of at most %d bytes at once, found %u rows",
+                             ENGINE_WRITE_BYTES_MAX, set.rows_count);
+    }
     status = batches_send(control, request, &batches);
     if (status != FST_OK) return fst_error_set(error, status, "the server is ending");
     statuses_count(reply, request);

@@ -2,12 +2,25 @@
 
 #include "base/assert.h"
 #include "shard/shard.h"
+#include "storage/recovery/identity.h"
+
+enum { LARGEST_BYTES = 24 << 20 };
 
 /* Mostly small ones, and two of the largest a frame can bring. */
 static const struct buffers_size buffer_sizes[] = {
-    {2 << 10, 8192}, {16 << 10, 1024}, {256 << 10, 64}, {2 << 20, 8}, {24 << 20, 2},
+    {2 << 10, 8192}, {16 << 10, 1024}, {256 << 10, 64}, {2 << 20, 8}, {LARGEST_BYTES, 2},
 };
 enum { BUFFER_SIZES = sizeof buffer_sizes / sizeof buffer_sizes[0] };
+
+/* The rest of a batch: itself; per part its place, header and padding; per row number and status.
+ */
+enum {
+    PARTS_BYTES = PARTITIONS_MAX *
+                  ((int)sizeof(struct write_part) + (int)sizeof(struct log_rows_header) + 3 * 8),
+    BATCH_BYTES = (int)sizeof(struct write_batch) + PARTS_BYTES + 5 * ROW_SET_ROWS_MAX,
+};
+static_assert(ENGINE_WRITE_BYTES_MAX + BATCH_BYTES <= LARGEST_BYTES,
+              "what has no buffer now may have one later");
 
 enum fst_status write_buffers_init(struct buffers *buffers) {
     return buffers_init(buffers, buffer_sizes, BUFFER_SIZES);
@@ -17,19 +30,6 @@ size_t write_buffers_bytes(void) {
     size_t bytes = 0;
     for (int i = 0; i < BUFFER_SIZES; i++) bytes += buffer_sizes[i].bytes * buffer_sizes[i].count;
     return bytes;
-}
-
-static enum fst_status split_alloc(struct row_split *split, uint32_t rows_count,
-                                   uint32_t partitions_count, struct arena *arena) {
-    uint32_t parts_max = rows_count < partitions_count ? rows_count : partitions_count;
-    *split = (struct row_split){
-        .parts = arena_get(arena, parts_max * sizeof *split->parts),
-        .order = arena_get(arena, rows_count * sizeof *split->order),
-        .partitions = arena_get(arena, rows_count * sizeof *split->partitions),
-        .starts = arena_get(arena, (partitions_count + 1) * sizeof *split->starts),
-    };
-    bool has_all = split->parts && split->order && split->partitions && split->starts;
-    return has_all ? FST_OK : FST_OVERLOADED;
 }
 
 /* What a batch takes: itself, and per part its body, statuses and row numbers. */
@@ -116,7 +116,8 @@ enum fst_status write_request_create(const struct write_source *source,
     size_t set_bytes = (size_t)set->rows_count * view_current(set->view)->layout.image_bytes;
     if (set_bytes + set->heap_bytes > ENGINE_WRITE_BYTES_MAX) return FST_TOO_LARGE;
     row_set_check_future(set, now_us);
-    FST_TRY(split_alloc(&split, set->rows_count, source->engine->partitions_count, source->arena));
+    FST_TRY(
+        row_split_init(&split, set->rows_count, source->engine->partitions_count, source->arena));
     row_set_split(set, source->engine->partitions_count, &split);
     struct write_request *request =
         buffers_get(source->buffers, sizeof(struct write_request) + set->rows_count);
@@ -197,8 +198,12 @@ enum fst_status write_request_send(struct shard *shard, const struct write_origi
     enum fst_status status =
         write_request_create(&source, origin, set, shard->now_us, &request, &batches);
     if (status != FST_OK) {
-        return fst_error_set(error, status, "%u rows do not fit into memory for writes %s",
-                             set->rows_count, status == FST_OVERLOADED ? "now" : "at all");
+        if (status == FST_OVERLOADED) {
+            return fst_error_set(error, status, "no memory for this write now");
+        }
+        return fst_error_set(error, status,
+                             "WRITE: expected at most %d bytes as rows, found more in %u rows",
+                             ENGINE_WRITE_BYTES_MAX, set->rows_count);
     }
     shard->requests_open += 1;
     if (batches.count == 0) request_answer(shard, request);

@@ -15,10 +15,13 @@ static void test_pieces_are_aligned_and_apart(void **state) {
     assert_int_equal(arena_init(&arena, 4096), FST_OK);
     static const size_t sizes[] = {1, 16, 17, 0, 100, 15, 64};
     uint8_t *pieces[7];
+    size_t taken_bytes = 0;
     for (size_t i = 0; i < 7; i++) {
         pieces[i] = arena_get(&arena, sizes[i]);
         assert_non_null(pieces[i]);
         assert_int_equal((uintptr_t)pieces[i] % 16, 0);
+        taken_bytes += arena_piece_bytes(sizes[i]);
+        assert_int_equal(arena.used_bytes, taken_bytes);
         memset(pieces[i], (int)i + 1, sizes[i]);
     }
     for (size_t i = 0; i < 7; i++) {

@@ -17,6 +17,7 @@
 #include "catalog_fixture.h"
 #include "model/value.h"
 #include "query/write_block.h"
+#include "storage/recovery/identity.h"
 
 enum { ROWS_MAX = 300, BLOCK_BYTES = 1 << 20, PARTITIONS = 8, NOW_US = 1000000 };
 
@@ -307,11 +308,56 @@ static void test_future(void **state) {
     bench_deinit(&b);
 }
 
+/* Rows of the bench's block into an arena in which `used_bytes` are taken already; and their split,
+ * which has room wherever the rows have. */
+static enum fst_status rows_in(struct bench *b, size_t capacity_bytes, size_t used_bytes,
+                               struct fst_error *error) {
+    struct write_block block;
+    struct arena arena;
+    struct row_set set;
+    struct row_split split;
+    struct bytes payload = {.data = b->block, .bytes = b->block_bytes};
+    assert_int_equal(write_block_decode(payload, &block, NULL), FST_OK);
+    assert_int_equal(arena_init(&arena, capacity_bytes), FST_OK);
+    assert_non_null(arena_get(&arena, used_bytes));
+    enum fst_status status = write_block_rows(&block, b->plan, NOW_US, &arena, &set, error);
+    if (status == FST_OK) {
+        status = row_split_init(&split, set.rows_count, PARTITIONS_MAX, &arena);
+        if (status != FST_OK) assert_true(used_bytes > 0);
+    }
+    arena_deinit(&arena);
+    return status;
+}
+
+/* Rows that would not fit into an empty arena are too large, for good; those that only others are
+ * in the way of may come again. */
+static void test_no_memory(void **state) {
+    (void)state;
+    enum { STEP = 1 << 10, TAKEN = 64 << 10 };
+    struct bench b;
+    bench_init(&b);
+    static struct made rows[ROWS_MAX];
+    uint64_t seed = 5;
+    for (uint32_t i = 0; i < ROWS_MAX; i++) row_make(&rows[i], &seed);
+    b.block_bytes = block_make(b.block, b.plan->layout_id, rows, ROWS_MAX);
+    struct fst_error error;
+    size_t capacity = 8 << 10;
+    for (; rows_in(&b, capacity, 0, &error) != FST_OK; capacity += STEP) {
+        assert_int_equal(error.status, FST_TOO_LARGE);
+        assert_non_null(strstr(error.text, "expected fewer rows at once, found 300"));
+    }
+    assert_true(capacity > 64 << 10);
+    assert_int_equal(rows_in(&b, capacity, TAKEN, &error), FST_OVERLOADED);
+    assert_int_equal(rows_in(&b, capacity + TAKEN, TAKEN, &error), FST_OK);
+    assert_int_equal(rows_in(&b, capacity - STEP, TAKEN / 2, &error), FST_TOO_LARGE);
+    bench_deinit(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_blocks), cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_fields),        cmocka_unit_test(test_bad_value_spoils_its_row),
-        cmocka_unit_test(test_future),
+        cmocka_unit_test(test_future),        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("query/write_block", tests, NULL, NULL);
 }

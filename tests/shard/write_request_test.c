@@ -192,12 +192,32 @@ static void test_no_buffers(void **state) {
     shard_fixture_destroy(fixture);
 }
 
+/* At the limit of one write there is a buffer; past it there never will be one. */
+static void test_too_large(void **state) {
+    (void)state;
+    struct shard_fixture *fixture = shard_fixture_create(1, PLENTY, SHARDS);
+    struct fixture_row row = {.key = 1};
+    struct write_origin origin = {.client_id = 0};
+    struct write_source source = {
+        .engine = fixture->engine, .buffers = &fixture->buffers, .arena = &fixture->arena};
+    uint32_t image_bytes = view_current(fixture->plain)->layout.image_bytes;
+    for (uint32_t extra = 0; extra <= 1; extra++) {
+        struct write_request *request = NULL;
+        struct write_batches batches;
+        struct row_set *set = fixture_set(fixture, fixture->plain, &row, 1);
+        set->heap_bytes = ENGINE_WRITE_BYTES_MAX - image_bytes + extra;
+        enum fst_status status = write_request_create(&source, &origin, set, 0, &request, &batches);
+        assert_int_equal(status, extra ? FST_TOO_LARGE : FST_OK);
+        arena_reset(&fixture->arena);
+    }
+    shard_fixture_destroy(fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_all_refused),
-        cmocka_unit_test(test_refused_batch),
-        cmocka_unit_test(test_no_buffers),
+        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_all_refused),
+        cmocka_unit_test(test_refused_batch),  cmocka_unit_test(test_no_buffers),
+        cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
