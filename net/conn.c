@@ -97,6 +97,7 @@ void conn_reply_commit(struct conn *conn, size_t bytes) {
 void conn_reply_error(struct conn *conn, const struct frame *request,
                       const struct frame_error *fault) {
     if (!is_answering(conn)) return;
+    conn->conns->counts.overloaded += fault->status == FST_OVERLOADED && !conn->is_spare;
     uint8_t *room = conn_reply_room(conn, FRAME_ERROR_BYTES_MAX);
     if (room == NULL) {
         conn_close(conn);
@@ -108,13 +109,14 @@ void conn_reply_error(struct conn *conn, const struct frame *request,
 }
 
 void conn_refuse(struct conn *conn, const struct frame *request, const struct frame_error *fault) {
+    bool is_bad = fault->status == FST_BAD_FRAME || fault->status == FST_TOO_LARGE;
+    conn->conns->counts.bad_frames += is_bad;
     conn_reply_error(conn, request, fault);
     drain_begin(conn);
 }
 
 /* Answers a request that was not handed out. */
 static void overloaded_reply(struct conn *conn, const struct frame *request, const char *text) {
-    conn->conns->counts.overloaded += 1;
     conn->in_flight += 1;
     conn_reply_error(conn, request,
                      &(struct frame_error){.status = FST_OVERLOADED,
@@ -153,7 +155,6 @@ static void bad_frame_refuse(struct conn *conn, const struct input_fault *fault,
                              const struct frame *frame) {
     char text[FRAME_ERROR_TEXT_BYTES_MAX];
     fault_text(conn, fault, frame, text);
-    conn->conns->counts.bad_frames += 1;
     conn->in_flight += 1;
     conn_refuse(conn, frame, &(struct frame_error){.status = fault->status, .text = text});
 }

@@ -135,8 +135,8 @@ struct conns_counts {
     uint64_t closed;
     uint64_t refused; /* beyond connections_max */
     uint64_t frames;
-    uint64_t bad_frames;
-    uint64_t overloaded; /* requests answered so here */
+    uint64_t bad_frames; /* BAD_FRAME, or a TOO_LARGE that ends the connection */
+    uint64_t overloaded; /* requests answered so */
     uint64_t expired;
     uint64_t received_bytes;
     uint64_t sent_bytes;

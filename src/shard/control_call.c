@@ -47,6 +47,7 @@ static void reply_put(struct conn *conn, const struct control_call *call) {
     struct frame request = {.opcode = FRAME_CONTROL, .request_id = call->request_id};
     if (call->error.status != FST_OK) {
         struct frame_error fault = {.status = call->error.status, .text = call->error.text};
+        if (fault.status == FST_OVERLOADED) fault.retry_us = CONTROL_RETRY_US;
         if (fault.status == FST_BAD_FRAME || fault.status == FST_UNAUTHENTICATED)
             conn_refuse(conn, &request, &fault);
         else

@@ -16,22 +16,18 @@ enum {
     PREPARE_NAMES_MAX = FEATURES_MAX + 1,
 };
 
-static void fail(struct conn *conn, const struct frame *frame, const struct fst_error *error,
-                 uint32_t retry_us) {
-    struct frame_error fault = {.status = error->status, .retry_us = retry_us, .text = error->text};
-    if (error->status == FST_BAD_FRAME)
+static void fail_text(struct conn *conn, const struct frame *frame, enum fst_status status,
+                      const char *text) {
+    struct frame_error fault = {.status = status, .text = text};
+    if (status == FST_OVERLOADED) fault.retry_us = WRITE_RETRY_US;
+    if (status == FST_BAD_FRAME || status == FST_UNAUTHENTICATED)
         conn_refuse(conn, frame, &fault);
     else
         conn_reply_error(conn, frame, &fault);
 }
 
-static void fail_text(struct conn *conn, const struct frame *frame, enum fst_status status,
-                      const char *text) {
-    struct frame_error fault = {.status = status, .text = text};
-    if (status == FST_BAD_FRAME || status == FST_UNAUTHENTICATED)
-        conn_refuse(conn, frame, &fault);
-    else
-        conn_reply_error(conn, frame, &fault);
+static void fail(struct conn *conn, const struct frame *frame, const struct fst_error *error) {
+    fail_text(conn, frame, error->status, error->text);
 }
 
 /* ---- HELLO ---- */
@@ -162,7 +158,7 @@ static void prepare_serve(struct shard *shard, struct conn *conn, const struct f
     struct session *session = conn->session;
     error.status = session_prepare(session, shard->definitions->catalog, &wanted, &number, &error);
     if (error.status != FST_OK)
-        fail(conn, frame, &error, 0);
+        fail(conn, frame, &error);
     else
         layout_reply(conn, frame, number, session_find(session, number), FST_OK);
 }
@@ -245,16 +241,29 @@ static void get_counts(struct shard *shard, const struct get_request *request) {
     metrics_add(shard->metrics, METRIC_KEYS_READ, request->keys_count);
 }
 
+/* A reply above the limit never has room; another one has when the replies before it are taken. */
+static void reply_fail(struct conn *conn, const struct frame *frame, bool is_above, size_t limit) {
+    struct fst_error error;
+    if (is_above) {
+        error.status = fst_error_set(&error, FST_TOO_LARGE,
+                                     "GET: expected a reply of at most %zu bytes; ask for fewer "
+                                     "keys",
+                                     limit);
+    } else {
+        error.status =
+            fst_error_set(&error, FST_OVERLOADED, "the reply has no room now; read replies first");
+    }
+    fail(conn, frame, &error);
+}
+
 /* Rows go straight into the output; they are filled when the batch runs. */
 static void get_serve_fixed(struct shard *shard, struct conn *conn, const struct frame *frame,
                             struct get_request *request) {
     size_t bytes = GET_REPLY_HEAD + (size_t)request->keys_count * request->plan->row_bytes;
-    uint8_t *room =
-        bytes <= shard->engine->limits.bulk_bytes_max ? conn_reply_room(conn, bytes) : NULL;
+    size_t limit = shard->engine->limits.bulk_bytes_max;
+    uint8_t *room = bytes <= limit ? conn_reply_room(conn, bytes) : NULL;
     if (!room) {
-        fail_text(conn, frame,
-                  bytes > shard->engine->limits.output_bytes_max ? FST_TOO_LARGE : FST_OVERLOADED,
-                  "the reply has no room; ask for fewer keys, or read replies first");
+        reply_fail(conn, frame, bytes > limit, limit);
         return;
     }
     frame_encode_reply(room, (uint32_t)bytes, FRAME_GET, frame->request_id, FST_OK);
@@ -276,8 +285,7 @@ static void get_serve_heap(struct shard *shard, struct conn *conn, const struct 
     if (heap_max > limit) heap_max = limit;
     uint8_t *heap = request->rows && heap_max > 64 ? arena_get(arena, heap_max - 64) : NULL;
     if (!heap) {
-        fail_text(conn, frame, rows_bytes > limit ? FST_TOO_LARGE : FST_OVERLOADED,
-                  "the reply has no room; ask for fewer keys");
+        reply_fail(conn, frame, rows_bytes > limit, limit);
         return;
     }
     struct writer w = writer_of(heap, heap_max - 64);
@@ -287,11 +295,11 @@ static void get_serve_heap(struct shard *shard, struct conn *conn, const struct 
     get_batch_run(&shard->gets);
     size_t heap_bytes = writer_used(&w);
     size_t bytes = GET_REPLY_HEAD + rows_bytes + heap_bytes;
-    uint8_t *room = w.failed || bytes > limit ? NULL : conn_reply_room(conn, bytes);
+    bool is_above = bytes > limit || (w.failed && heap_max == limit);
+    uint8_t *room = w.failed || is_above ? NULL : conn_reply_room(conn, bytes);
     arena->used_bytes = (size_t)(heap - arena->memory); /* The heap is the newest piece. */
     if (!room) {
-        fail_text(conn, frame, w.failed || bytes > limit ? FST_TOO_LARGE : FST_OVERLOADED,
-                  "the reply has no room; ask for fewer keys, or read replies first");
+        reply_fail(conn, frame, is_above, limit);
         return;
     }
     frame_encode_reply(room, (uint32_t)bytes, FRAME_GET, frame->request_id, FST_OK);
@@ -306,7 +314,7 @@ static void get_serve(struct shard *shard, struct conn *conn, const struct frame
     struct fst_error error;
     struct get_fields fields;
     if (!get_decode(shard, frame, &fields, &error)) {
-        fail(conn, frame, &error, 0);
+        fail(conn, frame, &error);
         return;
     }
     struct handle *handle = handle_check(conn, frame, false, fields.layout_id);
@@ -351,7 +359,7 @@ static void write_serve(struct shard *shard, struct conn *conn, const struct fra
     struct bytes payload = {.data = frame->payload, .bytes = frame->payload_bytes};
     error.status = write_block_decode(payload, &block, &error);
     if (error.status != FST_OK) {
-        fail(conn, frame, &error, 0);
+        fail(conn, frame, &error);
         return;
     }
     struct handle *handle = handle_check(conn, frame, true, block.layout_id);
@@ -370,9 +378,7 @@ static void write_serve(struct shard *shard, struct conn *conn, const struct fra
         };
         error.status = write_request_send(shard, &origin, &set, &error);
     }
-    if (error.status == FST_OK) return;
-    if (error.status == FST_OVERLOADED) metrics_add(shard->metrics, METRIC_OVERLOADS, 1);
-    fail(conn, frame, &error, error.status == FST_OVERLOADED ? WRITE_RETRY_US : 0);
+    if (error.status != FST_OK) fail(conn, frame, &error);
 }
 
 /* ---- all ---- */
@@ -395,7 +401,7 @@ static bool handle_is_stray(struct conn *conn, const struct frame *frame) {
     struct fst_error error;
     error.status = fst_error_set(&error, FST_BAD_FRAME, "%s handle: expected 0, found %u",
                                  frame_opcode_name(frame->opcode), frame->handle);
-    fail(conn, frame, &error, 0);
+    fail(conn, frame, &error);
     return true;
 }
 

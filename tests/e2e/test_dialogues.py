@@ -183,6 +183,7 @@ def test_bad_headers_close_only_their_connection(server):
 
 
 def test_a_handle_belongs_to_get_and_write_only(server):
+    before = server.metric("bad_frames")
     prepare = struct.pack("<B3xH", 0, 1) + wire.short("t.profile:age")
     for opcode, payload, name in [
         (wire.PREPARE, prepare, "PREPARE"),
@@ -199,6 +200,7 @@ def test_a_handle_belongs_to_get_and_write_only(server):
     reply = c.call(wire.HELLO, HELLO_OK, handle=7)
     assert reply.status == wire.BAD_FRAME and "HELLO handle" in reply.error()[1]
     assert c.is_closed()
+    assert server.metric("bad_frames") == before + 4
 
 
 def test_hello_must_be_small_and_alone(server):

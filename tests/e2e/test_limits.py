@@ -160,6 +160,43 @@ def test_output_that_is_not_taken(tight):
     greedy.close()
 
 
+def test_a_reply_that_has_no_room_now_says_when_to_ask_again(tight):
+    """Two replies that do not fit beside each other: the second may come later."""
+    c = tight.connect()
+    layout = c.features("t.profile:age")
+    before = tight.metric("overloads")
+
+    def frame(count):
+        payload = c.get_payload(layout, [key(n) for n in range(count)])
+        return struct.pack("<IBBHII", 16 + len(payload), wire.GET, 0, 0, 1, layout.handle) + payload
+
+    for _ in range(100):
+        c.socket.sendall(frame(400) + frame(980))
+        assert c.receive().status == wire.OK
+        reply = c.receive()
+        if reply.status != wire.OK:
+            break
+    assert reply.status == wire.OVERLOADED and reply.error()[0] > 0
+    assert tight.metric("overloads") == before + 1
+    assert len(c.get(layout, [key(n) for n in range(980)])) == 980
+
+
+@pytest.mark.parametrize("name,option", [("age", "--bulk-bytes"), ("label", "--output-bytes")])
+def test_a_reply_that_never_has_room(make_server, name, option):
+    server = make_server(shards=1)
+    server.start("--frame-bytes", "64K", option, "64K")
+    server.apply(DEFINITIONS)
+    c = server.connect()
+    layout = c.features(f"t.profile:{name}")
+    fits = (65536 - 24) // layout.row_bytes
+    if name == "age":
+        assert len(c.get(layout, [key(n) for n in range(fits)])) == fits
+    payload = c.get_payload(layout, [key(n) for n in range(fits + 1)])
+    reply = c.call(wire.GET, payload, layout.handle)
+    assert reply.status == wire.TOO_LARGE and reply.error()[0] == 0
+    assert "65536" in reply.error()[1]
+
+
 def test_memory_limit(make_server):
     """New rows are refused FULL; those that are there can still be updated and read."""
     server = make_server(shards=1)
