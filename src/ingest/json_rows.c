@@ -13,44 +13,53 @@ enum { NUMBER_BYTES = 40 };
 #define DECIMAL_EXACT_MAX 1e15
 
 struct json_rows {
-    json_t *root;
+    struct bytes text; /* whole and JSON */
     uint32_t rows_count;
 };
 
+/* The object of one piece; NULL with an error that names its place in the whole text. */
+static json_t *piece_parse(const struct json_piece *piece, struct fst_error *error) {
+    json_error_t failure;
+    json_t *object = json_loadb((const char *)piece->text.data, piece->text.bytes,
+                                JSON_REJECT_DUPLICATES, &failure);
+    if (object) return object;
+    uint32_t column = (uint32_t)failure.column;
+    if (failure.line == 1) column += piece->place.column;
+    (void)fst_error_set(error, FST_INVALID, "JSON %u:%u: %s",
+                        piece->place.line + (uint32_t)failure.line - 1, column, failure.text);
+    return NULL;
+}
+
+/* Whether every piece is JSON, and how many there are. */
+static enum fst_status text_check(struct bytes text, uint32_t *rows_count_out,
+                                  struct fst_error *error) {
+    struct json_pieces pieces;
+    struct json_piece piece;
+    json_pieces_init(&pieces, text);
+    for (;;) {
+        FST_TRY(json_pieces_next(&pieces, &piece, error));
+        if (!piece.text.data) break;
+        json_t *object = piece_parse(&piece, error);
+        if (!object) return FST_INVALID;
+        json_decref(object);
+    }
+    *rows_count_out = pieces.count;
+    return FST_OK;
+}
+
 enum fst_status json_rows_open(struct json_rows **rows_out, struct bytes text,
                                uint32_t *rows_count_out, struct fst_error *error) {
-    json_error_t failure;
-    json_t *root = json_loadb((const char *)text.data, text.bytes,
-                              JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &failure);
-    if (!root) {
-        return fst_error_set(error, FST_INVALID, "JSON %d:%d: %s", failure.line, failure.column,
-                             failure.text);
-    }
-    size_t count = json_is_array(root) ? json_array_size(root) : 1;
-    bool is_right = json_is_object(root) || json_is_array(root);
-    for (size_t i = 0; is_right && json_is_array(root) && i < count; i++) {
-        is_right = json_is_object(json_array_get(root, i));
-    }
-    if (!is_right || count > JSON_ROWS_MAX) {
-        json_decref(root);
-        return fst_error_set(error, is_right ? FST_TOO_LARGE : FST_INVALID,
-                             "JSON: expected an object or an array of at most %d objects",
-                             JSON_ROWS_MAX);
-    }
+    uint32_t rows_count;
+    FST_TRY(text_check(text, &rows_count, error));
     struct json_rows *rows = calloc(1, sizeof *rows);
-    if (!rows) {
-        json_decref(root);
-        return FST_NO_MEMORY;
-    }
-    *rows = (struct json_rows){.root = root, .rows_count = (uint32_t)count};
+    if (!rows) return FST_NO_MEMORY;
+    *rows = (struct json_rows){.text = text, .rows_count = rows_count};
     *rows_out = rows;
-    *rows_count_out = rows->rows_count;
+    *rows_count_out = rows_count;
     return FST_OK;
 }
 
 void json_rows_close(struct json_rows *rows) {
-    if (!rows) return;
-    json_decref(rows->root);
     free(rows);
 }
 
@@ -231,18 +240,18 @@ static enum fst_status row_put(json_t *object, int64_t now_us, struct row_builde
 
 enum fst_status json_rows_read(struct json_rows *rows, int64_t now_us, struct row_builder *builder,
                                const struct row_problems *problems) {
+    struct json_pieces pieces;
+    struct json_piece piece;
+    json_pieces_init(&pieces, rows->text);
     for (uint32_t i = 0; i < rows->rows_count; i++) {
-        json_t *object = json_is_array(rows->root) ? json_array_get(rows->root, i) : rows->root;
-        char *text = json_dumps(object, JSON_COMPACT);
+        FST_TRY(json_pieces_next(&pieces, &piece, NULL));
+        json_t *object = piece_parse(&piece, NULL);
+        if (!object) return FST_NO_MEMORY; /* It was JSON before. */
         struct row_problem problem = {
-            .row = i + 1,
-            .column = "",
-            .expected = "",
-            .record = {.data = (const uint8_t *)text, .bytes = text ? strlen(text) : 0},
-        };
+            .row = i + 1, .column = "", .expected = "", .record = piece.text};
         enum fst_status status = row_put(object, now_us, builder, problems, &problem);
-        free(text);
-        if (status != FST_OK) return status;
+        json_decref(object);
+        FST_TRY(status);
     }
     return FST_OK;
 }

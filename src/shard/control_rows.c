@@ -222,7 +222,10 @@ static enum fst_status json_run(struct control *control, const struct control_ca
     }
     json_rows_close(rows);
     if (status == FST_INVALID) return FST_OK;
-    if (status != FST_OK) return fst_error_set(error, status, "too many rows at once");
+    if (status != FST_OK) {
+        return fst_error_set(error, status, "expected less at once, found %u rows in %zu bytes",
+                             rows_count, text.bytes);
+    }
     struct write_origin origin = {.is_durable = !request->ack_memory,
                                   .client_id = call->client_id,
                                   .sequence = request->sequence};

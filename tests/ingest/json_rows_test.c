@@ -1,6 +1,10 @@
 /* JSON objects become rows: every type, every mistake, numbers to the last digit, and what is
- * not JSON or not a row. */
+ * not JSON or not a row; and however a text is made, little memory is taken for it. */
 #include "ingest/json_rows.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
 #include "tests/ingest/rows_fixture.h"
 
 enum { NOW_US = 5000 };
@@ -132,7 +136,9 @@ static const struct refused_case {
     {"{\"a\": 99999999999999999999}", "too big integer"},
     {"{\"a\": \"\\u0000\"}", "\\u0000 is not allowed"},
     {"{\"a\": \"\xff\"}", "unable to decode byte 0xff"},
-    {"{}\n{}", "end of file expected"},
+    {"{}\n{}", "JSON 2:0: end of file expected"},
+    {"[{\"a\": 1},\n  {\"a\": 1, 7}]", "JSON 2:12: "},
+    {"[{\"a\": 1}, {\"b\" 1}]", "JSON 1:17: ':' expected"},
 };
 
 static void test_what_is_no_json(void **state) {
@@ -167,12 +173,113 @@ static void test_limit_of_rows(void **state) {
     free(text);
 }
 
+/* ---- memory ---- */
+
+static struct { size_t used_bytes, peak_bytes; } heap;
+
+/* The size stands before each piece. */
+static void *heap_get(size_t bytes) {
+    size_t *piece = malloc(bytes + 16);
+    if (!piece) return NULL;
+    *piece = bytes;
+    heap.used_bytes += bytes;
+    if (heap.used_bytes > heap.peak_bytes) heap.peak_bytes = heap.used_bytes;
+    return piece + 2;
+}
+
+static void heap_put(void *at) {
+    if (!at) return;
+    size_t *piece = (size_t *)at - 2;
+    heap.used_bytes -= *piece;
+    free(piece);
+}
+
+static const struct memory_case {
+    const char *name, *head, *part, *tail;
+    enum fst_status status;
+} memory_cases[] = {
+    {"many objects", "[{}", ",{}", "]", FST_TOO_LARGE},
+    {"many arrays in one", "{\"a\":[[]", ",[]", "]}", FST_TOO_LARGE},
+    {"many members in one", "{\"a\":0", ",\"a\":0", "}", FST_TOO_LARGE},
+    {"many numbers in one", "{\"a\":[0", ",0", "]}", FST_TOO_LARGE},
+    {"nested as deeply as can be", "{\"a\":", "[", "", FST_TOO_LARGE},
+    {"one long string", "{\"a\":\"", "xyz", "\"}", FST_OK},
+    {"one long name", "{\"", "xyz", "\":0}", FST_OK},
+    {"many objects that are none", "[", "{]},", "]", FST_INVALID},
+};
+
+/* What is in memory beside the text is never more than a small multiple of it. */
+static void test_memory(void **state) {
+    (void)state;
+    enum { TEXT_BYTES = 4 << 20, MULTIPLE = 4 };
+    char *text = malloc(TEXT_BYTES);
+    assert_non_null(text);
+    json_set_alloc_funcs(heap_get, heap_put);
+    for (size_t i = 0; i < sizeof memory_cases / sizeof memory_cases[0]; i++) {
+        const struct memory_case *c = &memory_cases[i];
+        print_message("  %s\n", c->name);
+        char *at = text + sprintf(text, "%s", c->head);
+        size_t part_bytes = strlen(c->part);
+        for (; at + part_bytes + 8 < text + TEXT_BYTES; at += part_bytes) {
+            memcpy(at, c->part, part_bytes);
+        }
+        at += sprintf(at, "%s", c->tail);
+        struct bytes bytes = {.data = (const uint8_t *)text, .bytes = (size_t)(at - text)};
+        struct json_rows *rows = NULL;
+        struct fst_error error = {.text = ""};
+        uint32_t rows_count;
+        heap.peak_bytes = 0;
+        assert_int_equal(json_rows_open(&rows, bytes, &rows_count, &error), c->status);
+        if (c->status == FST_OK) json_rows_close(rows);
+        if (c->status == FST_TOO_LARGE) assert_non_null(strstr(error.text, "expected"));
+        print_message("    %zu KiB\n", heap.peak_bytes >> 10);
+        assert_true(heap.peak_bytes <= (size_t)MULTIPLE * TEXT_BYTES);
+        assert_int_equal(heap.used_bytes, 0);
+    }
+    json_set_alloc_funcs(malloc, free);
+    free(text);
+}
+
+/* The same for the most values that one row may have: 16 MiB is the largest request. */
+static void test_memory_at_the_limit(void **state) {
+    (void)state;
+    enum { REQUEST_BYTES = 16 << 20, MULTIPLE = 4, PART_BYTES = 12 };
+    static const char *const parts[] = {",{}", ",[]", ",0", ",\"\"", ",1.5"};
+    char *text = malloc((size_t)PART_BYTES * JSON_VALUES_MAX + 64);
+    assert_non_null(text);
+    json_set_alloc_funcs(heap_get, heap_put);
+    for (size_t p = 0; p <= sizeof parts / sizeof parts[0]; p++) {
+        bool is_members = p == sizeof parts / sizeof parts[0];
+        char *at = text + sprintf(text, is_members ? "{\"a\":{\"a\":0" : "{\"a\":[0");
+        uint32_t counted = p < 2 ? 2 : 1; /* A bracket begins a value, too. */
+        for (uint32_t i = 0; i < (JSON_VALUES_MAX - 4) / counted; i++) {
+            at += is_members ? sprintf(at, ",\"k%x\":0", i) : sprintf(at, "%s", parts[p]);
+        }
+        at += sprintf(at, is_members ? "}}" : "]}");
+        struct bytes bytes = {.data = (const uint8_t *)text, .bytes = (size_t)(at - text)};
+        struct json_rows *rows;
+        struct fst_error error = {.text = ""};
+        uint32_t rows_count;
+        heap.peak_bytes = 0;
+        enum fst_status status = json_rows_open(&rows, bytes, &rows_count, &error);
+        print_message("  %s: %zu KiB\n", is_members ? "members" : parts[p], heap.peak_bytes >> 10);
+        if (status != FST_OK) print_message("%s\n", error.text);
+        assert_int_equal(status, FST_OK);
+        json_rows_close(rows);
+        assert_true(heap.peak_bytes <= (size_t)MULTIPLE * REQUEST_BYTES);
+    }
+    json_set_alloc_funcs(malloc, free);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_a_problem_may_end_the_reading),
         cmocka_unit_test(test_what_is_no_json),
         cmocka_unit_test(test_limit_of_rows),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_at_the_limit),
     };
     return cmocka_run_group_tests_name("ingest/json_rows", tests, NULL, NULL);
 }

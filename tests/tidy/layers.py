@@ -40,7 +40,7 @@ CONFINED = {
     "librdkafka/rdkafka.h": ["src/ingest/kafka.c"],
     "openssl/": ["net/tls.c"],
     "libfyaml.h": ["src/registry/yaml"],
-    "jansson.h": ["src/registry/", "src/ingest/"],
+    "jansson.h": ["src/registry/", "src/ingest/", "tests/ingest/"],
     "xxhash.h": ["src/base/hash.c"],
     "cmocka.h": ["tests/"],
     "protobuf-c/": [],
