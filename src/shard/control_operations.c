@@ -6,6 +6,8 @@
 #include "base/assert.h"
 #include "base/logger.h"
 
+enum { REQUEST_BYTES_MIN = 64 << 10, REQUEST_BYTES_MULTIPLE = 4 };
+
 /* ---- changes ---- */
 
 static enum fst_status change_log(struct control *control, struct bytes change,
@@ -261,13 +263,51 @@ static void call_fail(struct control_call *call, enum fst_status status, const c
     call->error.status = fst_error_set(&call->error, status, "%s", text);
 }
 
-void control_operation_run(struct control *control, struct control_call *call) {
-    Fst__ControlRequest *request =
-        fst__control_request__unpack(NULL, call->payload_bytes, call->payload);
-    if (!request) {
-        call_fail(call, FST_BAD_FRAME, "CONTROL: expected a fst.ControlRequest");
-        return;
+/* ---- decoding ---- */
+
+/* Memory for the fields of one request. They take little more than their bytes, but an empty field
+ * of two bytes takes a hundred: what many of those would take is bounded. */
+struct request_memory {
+    ProtobufCAllocator allocator;
+    size_t left_bytes;
+    bool is_exhausted;
+};
+
+static void *request_alloc(void *context, size_t bytes) {
+    struct request_memory *memory = context;
+    if (bytes > memory->left_bytes) {
+        memory->is_exhausted = true;
+        return NULL;
     }
+    memory->left_bytes -= bytes;
+    return malloc(bytes);
+}
+
+static void request_free(void *context, void *piece) {
+    (void)context;
+    free(piece);
+}
+
+static Fst__ControlRequest *request_unpack(struct request_memory *memory,
+                                           struct control_call *call) {
+    *memory = (struct request_memory){
+        .allocator = {.alloc = request_alloc, .free = request_free, .allocator_data = memory},
+        .left_bytes = REQUEST_BYTES_MIN + REQUEST_BYTES_MULTIPLE * call->payload_bytes,
+    };
+    Fst__ControlRequest *request =
+        fst__control_request__unpack(&memory->allocator, call->payload_bytes, call->payload);
+    if (!request && memory->is_exhausted) {
+        call_fail(call, FST_TOO_LARGE, "CONTROL: expected fewer fields");
+    } else if (!request) {
+        call_fail(call, FST_BAD_FRAME, "CONTROL: expected a fst.ControlRequest");
+    }
+    return request;
+}
+
+void control_operation_run(struct control *control, struct control_call *call) {
+    struct request_memory memory;
+    Fst__ControlRequest *request = request_unpack(&memory, call);
+    if (!request) return;
     /* The key may have been revoked since the shard sent the call, even by the call before. */
     uint32_t held = access_find(atomic_load(&control->engine->definitions)->access, call->key_hash);
     uint32_t roles = roles_needed(request) | ROLE_ADMIN;
@@ -291,5 +331,5 @@ void control_operation_run(struct control *control, struct control_call *call) {
         /* The reply was freed the line before. NOLINTNEXTLINE(*-unix.Malloc) */
         if (status != FST_OK) call_fail(call, status, fst_status_text(status));
     }
-    fst__control_request__free_unpacked(request, NULL);
+    fst__control_request__free_unpacked(request, &memory.allocator);
 }

@@ -322,6 +322,42 @@ static struct control_call *list_send(struct stage *stage, const char *key_text)
     return call;
 }
 
+/* Many small fields would take a hundred times their bytes. At most as many as a request can bring
+ * are as good as one, when they are short. */
+static void test_fields_are_bounded(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *field; /* two bytes */
+        uint32_t count;
+        enum fst_status status;
+    } cases[] = {
+        {"documents", "\x0a\x00", 100, FST_OK},
+        {"documents", "\x0a\x00", 1 << 20, FST_TOO_LARGE},
+        {"unknown fields", "\x78\x01", 1 << 20, FST_TOO_LARGE},
+    };
+    struct stage *stage = stage_create();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        print_message("  %u %s\n", cases[i].count, cases[i].name);
+        size_t inner_bytes = 2 + (size_t)2 * cases[i].count; /* with dry_run */
+        uint8_t *packed = malloc(inner_bytes + 8);
+        assert_non_null(packed);
+        size_t at = 0;
+        packed[at++] = 0x12; /* apply */
+        for (size_t left = inner_bytes; left > 0; left >>= 7) {
+            packed[at++] = (uint8_t)((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+        }
+        packed[at++] = 0x10;
+        packed[at++] = 1;
+        for (uint32_t f = 0; f < cases[i].count; f++, at += 2)
+            memcpy(packed + at, cases[i].field, 2);
+        struct control_call *call = call_send_bytes(stage, ROLE_READ, packed, at);
+        Fst__ControlReply *reply = call_end(stage, call, cases[i].status);
+        fst__control_reply__free_unpacked(reply, NULL);
+        free(packed);
+    }
+    stage_destroy(stage);
+}
+
 /* A call asks with the roles its connection had, but its key must still be one when it is served:
  * the second call was sent before the first key was there. */
 static void test_a_call_needs_a_key_that_lives(void **state) {
@@ -400,6 +436,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_change),
         cmocka_unit_test(test_change_on_its_way_when_the_engine_fails),
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_fields_are_bounded),
         cmocka_unit_test(test_a_call_needs_a_key_that_lives),
         cmocka_unit_test(test_import),
     };
