@@ -24,6 +24,9 @@ enum fst_status write_block_decode(struct bytes payload, struct write_block *blo
         return fst_error_set(error, FST_BAD_FRAME, "WRITE: expected 24 bytes of header, found %zu",
                              payload.bytes);
     }
+    if (block.sequence == 0) {
+        return fst_error_set(error, FST_BAD_FRAME, "WRITE sequence: expected from 1, found 0");
+    }
     if (block.rows_count == 0 || block.rows_count > ROW_SET_ROWS_MAX) {
         return fst_error_set(error, block.rows_count ? FST_TOO_LARGE : FST_BAD_FRAME,
                              "WRITE rows_count: expected 1 to %d, found %u", ROW_SET_ROWS_MAX,
@@ -44,6 +47,11 @@ enum fst_status write_block_decode(struct bytes payload, struct write_block *blo
     block.columns = reader;
     *block_out = block;
     return FST_OK;
+}
+
+/* A bitmap is whole bytes; bits that belong to no row are 0. */
+static bool nulls_are_sound(const uint8_t *nulls, uint32_t rows_count) {
+    return rows_count % 8 == 0 || nulls[rows_count / 8] >> (rows_count % 8) == 0;
 }
 
 /* Bounds of a column: every end is in order, and inside the payload. */
@@ -240,6 +248,10 @@ enum fst_status write_block_rows(struct write_block *block, const struct write_p
         if (!column_read(reader, type, is_key, block->rows_count, &columns[i])) {
             return fst_error_set(error, FST_BAD_FRAME,
                                  "WRITE column %zu: its values do not lie inside the frame", i);
+        }
+        if (!is_key && !nulls_are_sound(columns[i].nulls, block->rows_count)) {
+            return fst_error_set(error, FST_BAD_FRAME,
+                                 "WRITE column %zu: null bits of rows that there are not", i);
         }
     }
     if (!reader_is_done(reader)) {

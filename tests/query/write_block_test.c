@@ -222,11 +222,12 @@ static void test_every_length(void **state) {
 static const struct field_case {
     const char *name;
     size_t offset;
-    uint32_t value;
+    uint64_t value;
     size_t bytes;
     enum fst_status status;
     const char *part;
 } field_cases[] = {
+    {"no sequence", 8, 0, 8, FST_BAD_FRAME, "sequence"},
     {"no rows", 16, 0, 4, FST_BAD_FRAME, "rows_count"},
     {"one row past the limit", 16, ROW_SET_ROWS_MAX + 1, 4, FST_TOO_LARGE, "rows_count"},
     {"all rows there can be", 16, UINT32_MAX, 4, FST_TOO_LARGE, "rows_count"},
@@ -251,6 +252,30 @@ static void test_fields(void **state) {
         struct fst_error error;
         assert_int_equal(bench_rows(&b, &set, &error), c->status);
         assert_non_null(strstr(error.text, c->part));
+    }
+    bench_deinit(&b);
+}
+
+/* The bitmap of a column ends with bits of no row, unless there are eight more. */
+static void test_spare_null_bits(void **state) {
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    struct made rows[9];
+    uint64_t seed = 1;
+    for (int i = 0; i < 9; i++) row_make(&rows[i], &seed);
+    for (uint32_t count = 1; count <= 9; count++) {
+        size_t nulls_at = 24 + (size_t)count * 24; /* of the first column: after times and keys */
+        size_t last_at = nulls_at + (count - 1) / 8;
+        for (uint32_t bit = 0; bit < 8; bit++) {
+            struct row_set set;
+            struct fst_error error = {.text = ""};
+            b.block_bytes = block_make(b.block, b.plan->layout_id, rows, count);
+            b.block[last_at] |= (uint8_t)(1u << bit);
+            bool is_spare = bit > (count - 1) % 8;
+            assert_int_equal(bench_rows(&b, &set, &error), is_spare ? FST_BAD_FRAME : FST_OK);
+            if (is_spare) assert_non_null(strstr(error.text, "WRITE column 1: null bits"));
+        }
     }
     bench_deinit(&b);
 }
@@ -355,9 +380,10 @@ static void test_no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_blocks), cmocka_unit_test(test_every_length),
-        cmocka_unit_test(test_fields),        cmocka_unit_test(test_bad_value_spoils_its_row),
-        cmocka_unit_test(test_future),        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_random_blocks),   cmocka_unit_test(test_every_length),
+        cmocka_unit_test(test_fields),          cmocka_unit_test(test_bad_value_spoils_its_row),
+        cmocka_unit_test(test_spare_null_bits), cmocka_unit_test(test_future),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("query/write_block", tests, NULL, NULL);
 }
