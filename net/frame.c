@@ -1,6 +1,7 @@
 #include "net/frame.h"
 
 #include "base/assert.h"
+#include "base/text.h"
 
 struct opcode {
     const char *name;
@@ -129,13 +130,20 @@ size_t frame_encode_error(void *out, size_t room_bytes, uint8_t opcode, uint32_t
     FST_ASSERT(room_bytes >= fixed_bytes);
     size_t text_max = room_bytes - fixed_bytes;
     if (text_max > FRAME_ERROR_TEXT_BYTES_MAX) text_max = FRAME_ERROR_TEXT_BYTES_MAX;
-    size_t text_length = text_bytes(fault->text, text_max);
+    const char *text = fault->text;
+    char printable[FRAME_ERROR_TEXT_BYTES_MAX + 1];
+    if (!text_is_utf8(text, strlen(text))) {
+        /* It quotes what somebody sent. */
+        text_format_printable(text, strlen(text), printable, sizeof printable);
+        text = printable;
+    }
+    size_t text_length = text_bytes(text, text_max);
     size_t length = fixed_bytes + text_length;
 
     frame_encode_reply(out, (uint32_t)length, opcode, request_id, fault->status);
     struct writer w = writer_of((uint8_t *)out + FRAME_HEADER_BYTES, length - FRAME_HEADER_BYTES);
     write_u32(&w, fault->retry_us);
-    write_short(&w, fault->text, text_length);
+    write_short(&w, text, text_length);
     FST_ASSERT(!w.failed);
     return length;
 }

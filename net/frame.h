@@ -96,7 +96,7 @@ void frame_encode_reply(void *out, uint32_t length, uint8_t opcode, uint32_t req
 struct frame_error {
     enum fst_status status;
     uint32_t retry_us; /* 0: repeating is no use */
-    const char *text;  /* 0-ended UTF-8 */
+    const char *text;  /* 0-ended; what is no UTF-8 in it becomes \xNN */
 };
 size_t frame_encode_error(void *out, size_t room_bytes, uint8_t opcode, uint32_t request_id,
                           const struct frame_error *fault);

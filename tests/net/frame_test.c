@@ -209,10 +209,32 @@ static void test_random_headers(void **state) {
     assert_true(decoded > 10000);
 }
 
+/* An error may quote what is no UTF-8; the payload is UTF-8 whatever it quotes. */
+static void test_error_payload_is_text(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *sent;
+    } cases[] = {
+        {"no view 'caf\xc3\xa9'", "no view 'caf\xc3\xa9'"},
+        {"no view '\xff\xfe'", "no view '\\xff\\xfe'"},
+        {"cut here: \xc3", "cut here: \\xc3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t out[FRAME_ERROR_BYTES_MAX];
+        struct frame_error fault = {.status = FST_UNKNOWN, .text = cases[i].text};
+        size_t bytes = frame_encode_error(out, sizeof out, FRAME_PREPARE, 1, &fault);
+        assert_int_equal(bytes, FRAME_HEADER_BYTES + 6 + strlen(cases[i].sent));
+        assert_memory_equal(out + FRAME_HEADER_BYTES + 6, cases[i].sent, strlen(cases[i].sent));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header_layout),  cmocka_unit_test(test_opcodes),
-        cmocka_unit_test(test_decode),         cmocka_unit_test(test_error_payload),
+        cmocka_unit_test(test_header_layout),
+        cmocka_unit_test(test_opcodes),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_error_payload),
+        cmocka_unit_test(test_error_payload_is_text),
         cmocka_unit_test(test_random_headers),
     };
     return cmocka_run_group_tests_name("net/frame", tests, NULL, NULL);
