@@ -169,6 +169,16 @@ static enum fst_status key_revoke_run(struct control *control, const Fst__KeyRev
     return change_finish(control, change, error);
 }
 
+static enum fst_status list_run(struct control *control, const Fst__ListRequest *request,
+                                Fst__ControlReply *reply, struct fst_error *error) {
+    reply->operation_case = FST__CONTROL_REPLY__OPERATION_LIST;
+    enum fst_status status = registry_list(control->registry, request->kind, &reply->list);
+    if (status != FST_INVALID) return status;
+    return fst_error_set(error, status,
+                         "kind: expected entities, views, services or nothing, found '%.64s'",
+                         request->kind);
+}
+
 static enum fst_status done_put(Fst__ControlReply *reply) {
     reply->done = calloc(1, sizeof *reply->done);
     if (!reply->done) return FST_NO_MEMORY;
@@ -221,8 +231,7 @@ static enum fst_status dispatch(struct control *control, const struct control_ca
     case FST__CONTROL_REQUEST__OPERATION_APPLY:
         return apply_run(control, request->apply, reply, error);
     case FST__CONTROL_REQUEST__OPERATION_LIST:
-        reply->operation_case = FST__CONTROL_REPLY__OPERATION_LIST;
-        return registry_list(control->registry, request->list->kind, &reply->list);
+        return list_run(control, request->list, reply, error);
     case FST__CONTROL_REQUEST__OPERATION_DESCRIBE:
         reply->operation_case = FST__CONTROL_REPLY__OPERATION_DESCRIBE;
         return registry_describe(control->registry, request->describe->name, &reply->describe,

@@ -145,6 +145,11 @@ static enum fst_status rows_write(struct control *control, struct row_builder *b
     return status;
 }
 
+static enum fst_status sequence_check(uint64_t sequence, struct fst_error *error) {
+    if (sequence > 0) return FST_OK;
+    return fst_error_set(error, FST_INVALID, "sequence: expected from 1, found 0");
+}
+
 static const struct view *view_find(const struct control *control, const char *name,
                                     struct fst_error *error) {
     const struct catalog *catalog = atomic_load(&control->engine->definitions)->catalog;
@@ -162,6 +167,10 @@ static Fst__ImportReply *reply_create(void) {
 static enum fst_status csv_run(struct control *control, const struct control_call *call,
                                const Fst__ImportChunk *chunk, Fst__ImportReply *reply,
                                struct fst_error *error) {
+    FST_TRY(sequence_check(chunk->sequence, error));
+    if (chunk->first_row == 0) {
+        return fst_error_set(error, FST_INVALID, "first_row: expected from 1, found 0");
+    }
     const struct view *view = view_find(control, chunk->view, error);
     if (!view) return FST_UNKNOWN;
     struct bytes header = {.data = chunk->header.data, .bytes = chunk->header.len};
@@ -204,6 +213,7 @@ enum fst_status control_import(struct control *control, const struct control_cal
 static enum fst_status json_run(struct control *control, const struct control_call *call,
                                 const Fst__PutRequest *request, Fst__ImportReply *reply,
                                 struct fst_error *error) {
+    FST_TRY(sequence_check(request->sequence, error));
     const struct view *view = view_find(control, request->view, error);
     if (!view) return FST_UNKNOWN;
     struct bytes text = {.data = request->json.data, .bytes = request->json.len};

@@ -399,6 +399,43 @@ static void rows_answer(struct stage *stage) {
     stage_send(stage, &batch->message, MESSAGE_WRITTEN);
 }
 
+static void test_list_of_an_unknown_kind(void **state) {
+    (void)state;
+    char kind[] = "features";
+    Fst__ListRequest list = FST__LIST_REQUEST__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    struct stage *stage = stage_create();
+    list.kind = kind;
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_LIST;
+    request.list = &list;
+    struct control_call *call = call_send(stage, ROLE_READ, &request);
+    assert_ptr_equal(stage_receive(stage, MESSAGE_CONTROLLED), &call->message);
+    assert_int_equal(call->error.status, FST_INVALID);
+    assert_string_equal(call->error.text,
+                        "kind: expected entities, views, services or nothing, found 'features'");
+    free(call);
+    stage_destroy(stage);
+}
+
+static void test_put_needs_a_sequence(void **state) {
+    (void)state;
+    char view[] = "plain";
+    Fst__PutRequest put = FST__PUT_REQUEST__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    struct stage *stage = stage_create();
+    apply_run(stage);
+    put.view = view;
+    put.json = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t) "[]", .len = 2};
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_PUT;
+    request.put = &put;
+    assert_null(call_end(stage, call_send(stage, ROLE_WRITE, &request), FST_INVALID));
+    put.sequence = 1;
+    Fst__ControlReply *reply = call_end(stage, call_send(stage, ROLE_WRITE, &request), FST_OK);
+    assert_int_equal(reply->put->rows_ok, 0);
+    fst__control_reply__free_unpacked(reply, NULL);
+    stage_destroy(stage);
+}
+
 static void test_import(void **state) {
     (void)state;
     char view[] = "plain";
@@ -415,6 +452,12 @@ static void test_import(void **state) {
     request.operation_case = FST__CONTROL_REQUEST__OPERATION_IMPORT;
     request.import = &chunk;
     assert_null(call_end(stage, call_send(stage, ROLE_WRITE, &request), FST_UNKNOWN));
+    chunk.sequence = 0;
+    assert_null(call_end(stage, call_send(stage, ROLE_WRITE, &request), FST_INVALID));
+    chunk.sequence = 9;
+    chunk.first_row = 0;
+    assert_null(call_end(stage, call_send(stage, ROLE_WRITE, &request), FST_INVALID));
+    chunk.first_row = 1;
     apply_run(stage);
     struct control_call *call = call_send(stage, ROLE_WRITE, &request);
     rows_answer(stage);
@@ -438,6 +481,8 @@ int main(void) {
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_fields_are_bounded),
         cmocka_unit_test(test_a_call_needs_a_key_that_lives),
+        cmocka_unit_test(test_list_of_an_unknown_kind),
+        cmocka_unit_test(test_put_needs_a_sequence),
         cmocka_unit_test(test_import),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
