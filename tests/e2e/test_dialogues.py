@@ -210,6 +210,96 @@ def test_hello_must_be_small_and_alone(server):
     assert c.is_closed()
 
 
+def prepare(kind, *names, zeros=bytes(3), count=None, tail=b""):
+    head = struct.pack("<B3sH", kind, zeros, len(names) if count is None else count)
+    return head + b"".join(map(wire.short, names)) + tail
+
+
+BAD_PREPARES = {
+    "kind": prepare(3, "t.profile:age"),
+    "zero": prepare(0, "t.profile:age", zeros=b"\0\0\1"),
+    "three": b"\0\0\0\0",
+    "names": prepare(0, "t.profile:age", count=2),
+    "as many": prepare(0, "t.profile:age", tail=b"x"),
+}
+
+
+@pytest.mark.parametrize("part", BAD_PREPARES)
+def test_bad_prepare(server, part):
+    c = server.connect()
+    reply = c.call(wire.PREPARE, BAD_PREPARES[part])
+    assert reply.status == wire.BAD_FRAME and part in reply.error()[1]
+    assert c.is_closed()
+
+
+def test_refused_prepare(server):
+    """What is sound but not to be had leaves the connection open."""
+    c = server.connect()
+    for payload, status, part in [
+        (prepare(0), wire.INVALID, "at least one feature"),
+        (prepare(0, "t.profile"), wire.INVALID, "view:feature"),
+        (prepare(0, *["t.profile:age"] * 1001), wire.INVALID, "twice"),
+        (prepare(0, *["t.profile:age"] * 1002), wire.TOO_LARGE, "1000"),
+        (prepare(1), wire.INVALID, "one service"),
+        (prepare(1, "t.all", "t.all"), wire.INVALID, "one service"),
+        (prepare(2), wire.INVALID, "a view"),
+        (prepare(2, "t.profile", "age", "age"), wire.INVALID, "twice"),
+        (prepare(0, b"t.\xff\xfe:x"), wire.UNKNOWN, "t.\\xff\\xfe"),
+        (prepare(2, b"t.\xc3\xa9"), wire.UNKNOWN, "t.\u00e9"),
+    ]:
+        reply = c.call(wire.PREPARE, payload)
+        assert reply.status == status and part in reply.error()[1], (status, reply.error())
+    assert c.features("t.profile:age").handle == 1
+
+
+def test_ping_is_empty(server):
+    c = server.connect()
+    reply = c.call(wire.PING, b"x")
+    assert reply.status == wire.BAD_FRAME and "payload" in reply.error()[1]
+    assert c.is_closed()
+
+
+def test_hello_comes_once(server):
+    c = server.connect()
+    reply = c.call(wire.HELLO, HELLO_OK)
+    assert reply.status == wire.BAD_FRAME and "once" in reply.error()[1]
+    assert c.is_closed()
+
+
+def test_control_is_a_message(server):
+    c = server.connect()
+    reply = c.call(wire.CONTROL, b"\xff\xff\xff")
+    assert reply.status == wire.BAD_FRAME and "fst.ControlRequest" in reply.error()[1]
+    assert c.is_closed()
+
+
+BAD_WRITES = {
+    "sequence": (8, 8, 0, wire.BAD_FRAME),
+    "rows_count": (16, 4, 0, wire.BAD_FRAME),
+    "65536": (16, 4, 65537, wire.TOO_LARGE),
+    "values do not lie": (16, 4, 2, wire.BAD_FRAME),
+    "ack": (20, 1, 2, wire.BAD_FRAME),
+    "columns": (21, 1, 2, wire.BAD_FRAME),
+    "reserved": (22, 2, 1, wire.BAD_FRAME),
+    "null bits": (40, 1, 2, wire.BAD_FRAME),
+}
+
+
+@pytest.mark.parametrize("part", BAD_WRITES)
+def test_bad_write(server, part):
+    c = server.connect()
+    w = c.writing("t.profile", "age")
+    payload = bytearray(c.write_payload(w, [(NOW, 1, 5)]))
+    at, size, value, status = BAD_WRITES[part]
+    payload[at : at + size] = value.to_bytes(size, "little")
+    reply = c.call(wire.WRITE, bytes(payload), w.handle)
+    assert reply.status == status and part in reply.error()[1]
+    if status == wire.BAD_FRAME:
+        assert c.is_closed()
+    else:
+        assert c.call(wire.PING).status == wire.OK
+
+
 def get_parts(layout, **change):
     fields = dict(
         id=layout.id, as_of=wire.NOW, deadline=0, count=1, shape=0, options=0, zero=0, keys=key(1)
