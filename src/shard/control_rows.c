@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "ingest/csv_rows.h"
 #include "ingest/json_rows.h"
 #include "shard/control_operations.h"
@@ -34,6 +35,13 @@ static char *text_copy_plain(struct bytes found) {
     return copy;
 }
 
+/* The same for a text that somebody wrote, such as the name of a member, cut if it is long. */
+static char *text_copy_printable(const char *text) {
+    char *copy = malloc(FOUND_BYTES);
+    if (copy) text_format_printable(text, strlen(text), copy, FOUND_BYTES);
+    return copy;
+}
+
 /* Room for one more bad row; doubled whenever it is full. */
 static bool bad_rows_grow(Fst__ImportReply *reply) {
     size_t count = reply->n_bad_rows;
@@ -52,7 +60,7 @@ static enum fst_status bad_row_put(void *context, const struct row_problem *prob
     if (!row) return FST_NO_MEMORY;
     fst__bad_row__init(row);
     row->row = problem->row;
-    row->column = text_copy(problem->column, strlen(problem->column), FOUND_BYTES);
+    row->column = text_copy_printable(problem->column);
     row->expected = text_copy(problem->expected, strlen(problem->expected), FOUND_BYTES);
     row->found = text_copy_plain(problem->found);
     row->record.data =

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "shard/control.h"
 #include "tests/shard/shard_fixture.h"
 
@@ -436,6 +437,33 @@ static void test_put_needs_a_sequence(void **state) {
     stage_destroy(stage);
 }
 
+/* The name of a column that is none is quoted, cut between characters. */
+static void test_a_bad_row_is_text(void **state) {
+    (void)state;
+    char view[] = "plain";
+    char json[512] = "{\"a";
+    Fst__PutRequest put = FST__PUT_REQUEST__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    struct stage *stage = stage_create();
+    apply_run(stage);
+    for (int i = 0; i < 150; i++) strcat(json, "\xc3\xa9");
+    strcat(json, "\": 1}");
+    put.view = view;
+    put.sequence = 1;
+    put.json = (ProtobufCBinaryData){.data = (uint8_t *)json, .len = strlen(json)};
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_PUT;
+    request.put = &put;
+    Fst__ControlReply *reply = call_end(stage, call_send(stage, ROLE_WRITE, &request), FST_OK);
+    assert_int_equal(reply->put->n_bad_rows, 1);
+    const Fst__BadRow *row = reply->put->bad_rows[0];
+    assert_memory_equal(row->column, "a\xc3\xa9\xc3\xa9", 5);
+    assert_true(text_is_utf8(row->column, strlen(row->column)));
+    assert_int_equal(row->record.len, strlen(json));
+    assert_memory_equal(row->record.data, json, strlen(json));
+    fst__control_reply__free_unpacked(reply, NULL);
+    stage_destroy(stage);
+}
+
 static void test_import(void **state) {
     (void)state;
     char view[] = "plain";
@@ -483,6 +511,7 @@ int main(void) {
         cmocka_unit_test(test_a_call_needs_a_key_that_lives),
         cmocka_unit_test(test_list_of_an_unknown_kind),
         cmocka_unit_test(test_put_needs_a_sequence),
+        cmocka_unit_test(test_a_bad_row_is_text),
         cmocka_unit_test(test_import),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
