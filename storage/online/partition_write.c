@@ -8,6 +8,7 @@ enum {
     APPLY_WINDOW = 16,     /* rows whose lines are fetched ahead */
     RECLAIM_PLACES = 4096, /* a call */
     SPARE_EXTENTS = 320,   /* every size of value may open a span of its own */
+    SPARE_WAITING = 4096,  /* more places than a row asks for before it is put */
 };
 
 /* What a record may take at the worst. A pure function of view and body, so that it is given back
@@ -137,7 +138,9 @@ enum partition_admission partition_admit(struct partition *partition, const stru
     uint64_t flying_places = partition->flying_places + claim.places;
     /* Every row in flight may free as many places as it takes, and each span that empties waits
      * too. */
-    if (!slabs_can_wait(&partition->slabs, 4 * flying_places)) return PARTITION_FULL;
+    if (!slabs_can_wait(&partition->slabs, 4 * flying_places + SPARE_WAITING)) {
+        return PARTITION_FULL;
+    }
     if (!claim_fits(partition, claim) && !rows_fit(partition, view, &rows, body)) {
         return PARTITION_FULL;
     }

@@ -197,7 +197,9 @@ static void place_free(struct slabs *slabs, uint64_t place) {
     slab->free_places += 1;
     table_add(&slabs->root->free_bytes, span_bytes(span));
     bool is_only = slab->room == extent_link(slabs, span) && span->next == 0;
-    if (span->used == 0 && !is_only && slabs_can_wait(slabs, 1)) span_release(slabs, span);
+    /* Spans never take the room that admitted rows may need. */
+    bool has_room = slabs_can_wait(slabs, TABLE_WAITING_MAX / 2);
+    if (span->used == 0 && !is_only && has_room) span_release(slabs, span);
 }
 
 /* ---- waiting ---- */

@@ -124,6 +124,63 @@ static void test_readers_hold_places(void **state) {
     online_fixture_destroy(fixture);
 }
 
+/* Applies a record with this event time in all its rows, if it is admitted. */
+static bool record_write(struct online_fixture *fixture, struct record *record, int64_t event_us) {
+    struct log_rows_header rows;
+    memcpy(&rows, record->body, sizeof rows);
+    const struct view *view = fixture->by_id[rows.view_id];
+    uint32_t image_bytes = view->revisions[rows.revision].layout.image_bytes;
+    for (uint32_t i = 0; i < rows.rows_count; i++) {
+        store_i64(record->body + sizeof rows + (size_t)i * image_bytes, event_us);
+    }
+    if (partition_admit(fixture->partition, view, record->body) != PARTITION_ADMIT) return false;
+    assert_int_equal(
+        partition_apply(fixture->partition, view, &record->header, record->body, true, NULL),
+        FST_OK);
+    return true;
+}
+
+/* A reader that stays while millions of values are replaced: then writes are refused at admission,
+ * and none that was admitted fails, down to the last place. */
+static void test_readers_hold_too_many_places(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(UINT64_C(256) << 20);
+    struct row_spec specs[2][256];
+    struct record many[2], one[2];
+    for (uint32_t r = 0; r < 2; r++) {
+        for (int64_t key = 0; key < 256; key++) {
+            specs[r][key] = spec_of(VIEW_TEXT, key, (int64_t)r);
+            specs[r][key].heavy_bytes = 16;
+        }
+        many[r] = record_make(fixture, specs[r], 256, 1);
+        struct row_spec small = spec_of(VIEW_SMALL, 1, 1);
+        small.revision = (uint16_t)r;
+        one[r] = record_make(fixture, &small, 1, 1);
+    }
+    epoch_enter(&fixture->epoch, 0);
+    for (int64_t event_us = 1; event_us <= 2; event_us++) {
+        assert_true(record_write(fixture, &many[event_us % 2], event_us));
+    }
+    partition_reclaim(fixture->partition); /* What waits now waits for the reader. */
+    int64_t now_us = 3;
+    while (record_write(fixture, &many[now_us % 2], now_us)) now_us += 1;
+    print_message("  %lld writes of 256 rows\n", (long long)now_us);
+    assert_true(now_us > 1000);
+    while (record_write(fixture, &one[now_us % 2], now_us)) now_us += 1;
+    online_fixture_check(fixture);
+    epoch_leave(&fixture->epoch, 0);
+    for (int i = 0; i < 10000; i++) partition_reclaim(fixture->partition);
+    assert_int_equal(stats_of(fixture).waiting_bytes, 0);
+    assert_true(record_write(fixture, &many[now_us % 2], now_us));
+    assert_true(record_write(fixture, &one[now_us % 2], now_us));
+    online_fixture_check(fixture);
+    for (uint32_t r = 0; r < 2; r++) {
+        record_free(&many[r]);
+        record_free(&one[r]);
+    }
+    online_fixture_destroy(fixture);
+}
+
 /* What was admitted is charged until it is applied or released. */
 static void test_admitted_rows_are_charged(void **state) {
     (void)state;
@@ -312,6 +369,7 @@ int main(void) {
         cmocka_unit_test(test_full_and_room_again),
         cmocka_unit_test(test_room_for_other_sizes),
         cmocka_unit_test(test_readers_hold_places),
+        cmocka_unit_test(test_readers_hold_too_many_places),
         cmocka_unit_test(test_admitted_rows_are_charged),
         cmocka_unit_test(test_reserve_ends),
         cmocka_unit_test(test_sequences_count_once),
