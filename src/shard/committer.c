@@ -104,16 +104,16 @@ static void part_log(struct committer *committer, const struct view *view,
     memcpy(body, part->body, part->body_bytes);
     committer->lsns[part->partition] += part->rows_count; /* W3 */
     bool is_answered = false;
-    if (view->is_visible_from_memory) {
+    bool is_early = view->is_visible_from_memory && !committer->is_held;
+    if (is_early) {
         part_apply_early(committer, view, &header, part);
         is_answered = !batch->is_durable;
     }
-    pending_put(&committer->filling,
-                (struct committer_pending){.batch = batch,
-                                           .part = index,
-                                           .has_record = true,
-                                           .is_applied = view->is_visible_from_memory,
-                                           .is_answered = is_answered});
+    pending_put(&committer->filling, (struct committer_pending){.batch = batch,
+                                                                .part = index,
+                                                                .has_record = true,
+                                                                .is_applied = is_early,
+                                                                .is_answered = is_answered});
     if (is_answered) part_answered(committer, batch);
 }
 
@@ -218,9 +218,14 @@ static void filling_refuse(struct committer *committer, const struct catalog *ca
     log_discard(committer->log);
 }
 
+void committer_hold(struct committer *committer, bool is_held) {
+    committer->is_held = is_held;
+}
+
 bool committer_seal(struct committer *committer, const struct catalog *catalog,
                     struct log_write *write_out) {
-    if (committer->is_flying || committer->is_failed || committer->filling.count == 0) return false;
+    if (committer->is_flying || committer->is_failed || committer->is_held) return false;
+    if (committer->filling.count == 0) return false;
     if (!log_seal(committer->log, write_out)) {
         if (log_is_stuck(committer->log) && *committer->is_disk_full) {
             filling_refuse(committer, catalog);

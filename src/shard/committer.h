@@ -8,7 +8,8 @@
  * A batch is answered when all its parts are: at completion of the group that holds them, or at
  * once for refusals and for views that are visible from memory when the writer asked for no more.
  * Rows are applied in the order of the log, so whether a row is stale does not depend on how groups
- * were cut.
+ * were cut. While the committer is held, because a reader does not know the newest definitions yet,
+ * no group is sealed and no row is shown early.
  *
  * Invariants, W2 to W4 restated in committer_check():
  *   W1  Entries of the group in flight stand in the order of its records; asserted when they are
@@ -63,6 +64,7 @@ struct committer {
     struct committer_group flying;
     bool is_flying;
     bool is_failed; /* a write failed: nothing is acknowledged any more */
+    bool is_held;
     _Atomic bool *is_disk_full;
     struct message_list done; /* answered */
     struct committer_counts counts;
@@ -78,6 +80,9 @@ void committer_take(struct committer *committer, const struct catalog *catalog,
                     struct write_batch *batch, int64_t now_us);
 void committer_take_change(struct committer *committer, struct write_change *change,
                            int64_t now_us);
+
+/* Until it is called with false, what is taken waits in the filling group and is not shown. */
+void committer_hold(struct committer *committer, bool is_held);
 
 /* True if a group is to be written now; then it is in flight until committer_complete. If there is
  * no room for it on disk, what it holds is refused with DISK_FULL. */

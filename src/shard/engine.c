@@ -2,6 +2,14 @@
 
 #include "base/io.h"
 
+bool engine_is_adopted(const struct engine *engine, uint64_t number) {
+    for (uint32_t s = 0; s < engine->shards_count; s++) {
+        uint64_t adopted = atomic_load_explicit(&engine->adopted[s], memory_order_acquire);
+        if (adopted < number) return false;
+    }
+    return true;
+}
+
 void engine_wake(struct engine *engine, uint32_t seat) {
     if (seat == engine_control_seat(engine)) {
         engine->control_wake(engine->control);

@@ -91,6 +91,9 @@ static inline enum engine_state engine_state(const struct engine *engine) {
 /* Raises the state; a later state is never taken back. */
 void engine_state_raise(struct engine *engine, enum engine_state state);
 
+/* Whether every shard reads by definitions with this number, or newer ones. */
+bool engine_is_adopted(const struct engine *engine, uint64_t number);
+
 /* Wakes a shard or the control thread. */
 void engine_wake(struct engine *engine, uint32_t seat);
 

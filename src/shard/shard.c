@@ -57,6 +57,7 @@ enum fst_status shard_create(struct shard **shard_out, const struct shard_option
     shard->ring = options->ring;
     shard->listener = options->listener;
     shard->definitions = atomic_load(&engine->definitions);
+    atomic_store(&engine->adopted[options->index], shard->definitions->number);
     shard->metrics = &engine->metrics[options->index];
     shard->is_mailed = calloc(engine->mailboxes.seats_count, sizeof *shard->is_mailed);
     enum fst_status status = shard->is_mailed ? FST_OK : FST_NO_MEMORY;
@@ -98,7 +99,7 @@ bool shard_send(struct shard *shard, uint32_t to, struct message *message) {
 /* ---- the parts of a tick ---- */
 
 /* Handles are compiled anew before the old catalog can go; from here on keys allow what they allow
- * now. */
+ * now. Rows of the new definitions are held until all shards have come so far. */
 static void definitions_adopt(struct shard *shard) {
     const struct definitions *now =
         atomic_load_explicit(&shard->engine->definitions, memory_order_acquire);
@@ -112,6 +113,17 @@ static void definitions_adopt(struct shard *shard) {
         session_grant(conn->session, now->access);
     }
     atomic_store_explicit(&shard->engine->adopted[shard->index], now->number, memory_order_release);
+    committer_hold(&shard->committer, true);
+    for (uint32_t s = 0; s < shard->engine->shards_count; s++) {
+        if (s != shard->index) engine_wake(shard->engine, s);
+    }
+}
+
+/* A reader could not make sense of a row in a revision that is newer than its catalog. */
+static void readers_watch(struct shard *shard) {
+    if (!shard->committer.is_held) return;
+    bool is_adopted = engine_is_adopted(shard->engine, shard->definitions->number);
+    committer_hold(&shard->committer, !is_adopted);
 }
 
 static void connection_accept(struct shard *shard, const struct io_ring_completion *completion) {
@@ -206,6 +218,7 @@ static void answers_send(struct shard *shard) {
  * tick. */
 static void group_write(struct shard *shard) {
     struct log_write *write = &shard->write;
+    readers_watch(shard);
     if (!shard->has_write) {
         shard->has_write = committer_seal(&shard->committer, shard->definitions->catalog, write);
     }

@@ -14,7 +14,8 @@
  *   S1  Between two quiet points (epoch_enter at the start of a tick) no borrowed place of a
  *       partition is kept.
  *   S2  Every reply whose place was taken is filled before conns_flush.
- *   S3  Only this shard writes the partitions p with p mod shards_count == index.
+ *   S3  No row is shown in a revision that some shard does not know yet.
+ *   S4  Only this shard writes the partitions p with p mod shards_count == index.
  *
  * Threads: shard_run is the thread; shard_create and shard_destroy run before and after it.
  * Memory:  settled at create: connections, buffers, arena. PREPARE and CONTROL allocate; GET and

@@ -388,6 +388,35 @@ static void change_check_done(struct world *world, struct write_change *change,
 }
 
 /* Changes share groups with rows, in order, and are answered when they are durable. */
+/* While a reader does not know the newest definitions, nothing is shown: neither by a group, nor
+ * early. */
+static void test_held(void **state) {
+    (void)state;
+    struct world *world = world_create(PLENTY);
+    struct shard_fixture *fixture = world->fixture;
+    struct write_origin durable = {.is_durable = true};
+    struct write_origin memory = {.is_durable = false};
+    struct fixture_row row = {.key = 1, .event_us = 10, .created_us = 10, .n = 5}, found;
+    uint64_t lsn;
+    committer_hold(&fixture->committer, true);
+    world_take(world, fixture->plain, &durable, &row, 1);
+    world_take(world, fixture->early, &memory, &row, 1);
+    world_answer(world);
+    assert_int_equal(world->open_count, 2);
+    assert_false(fixture_find(fixture, fixture->early, 1, &found, &lsn));
+    assert_false(world_seal(world));
+    committer_hold(&fixture->committer, false);
+    row.key = 2;
+    world_take(world, fixture->early, &memory, &row, 1);
+    world_answer(world);
+    assert_int_equal(world->open_count, 2);
+    world_check_key(world, 2);
+    assert_true(world_seal(world));
+    world_finish(world);
+    world_check_log(world, 0);
+    world_destroy(world);
+}
+
 static void test_changes(void **state) {
     (void)state;
     struct world *world = world_create(PLENTY);
@@ -437,6 +466,7 @@ int main(void) {
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_disk_full_forgets_sequences),
         cmocka_unit_test(test_disk_full_keeps_shown_rows),
+        cmocka_unit_test(test_held),
         cmocka_unit_test(test_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
