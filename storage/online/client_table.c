@@ -77,8 +77,17 @@ void client_table_release(struct client_table *clients, uint64_t client_id, uint
 
 void client_table_apply(struct client_table *clients, uint64_t client_id, uint64_t sequence) {
     struct client *client = client_get(clients, client_id);
-    if (sequence > client->applied) __atomic_store_n(&client->applied, sequence, __ATOMIC_RELEASE);
     if (sequence > client->admitted) client->admitted = sequence;
+    if (sequence <= client->applied) return;
+    __atomic_store_n(&client->applied, sequence, __ATOMIC_RELEASE);
+    __atomic_store_n(&client->is_visited, 0, __ATOMIC_RELEASE);
+}
+
+/* Whether it changed. The mark is set before the client is looked at: one that changes later takes
+ * it away again. */
+static bool visit_take(struct client *client) {
+    if (__atomic_load_n(&client->is_visited, __ATOMIC_RELAXED) != 0) return false;
+    return __atomic_exchange_n(&client->is_visited, 1, __ATOMIC_ACQ_REL) == 0;
 }
 
 enum fst_status client_table_visit(struct client_table *clients, bool is_whole,
@@ -88,12 +97,11 @@ enum fst_status client_table_visit(struct client_table *clients, bool is_whole,
     }
     for (uint32_t i = 0; i < TABLE_CLIENTS_MAX; i++) {
         struct client *client = &clients->clients[i];
+        if (!visit_take(client) && !is_whole) continue;
         uint64_t client_id = __atomic_load_n(&client->client_id, __ATOMIC_ACQUIRE);
         uint64_t applied = __atomic_load_n(&client->applied, __ATOMIC_ACQUIRE);
         if (client_id == 0 || applied == 0) continue;
         if (__atomic_load_n(&client->client_id, __ATOMIC_RELAXED) != client_id) continue;
-        if (!is_whole && client->visited == (uint32_t)applied) continue;
-        client->visited = (uint32_t)applied;
         FST_TRY(visitor->client(visitor->context, client_id, applied));
     }
     return FST_OK;

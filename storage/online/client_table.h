@@ -20,9 +20,9 @@ enum { CLIENT_TABLE_WAYS = 8, CLIENT_TABLE_SETS = TABLE_CLIENTS_MAX / CLIENT_TAB
 struct client {
     uint64_t client_id; /* 0: free; visitor */
     uint64_t admitted;
-    uint64_t applied; /* visitor */
-    uint32_t used;    /* the clock when it was used last */
-    uint32_t visited; /* low half of `applied` when it was visited last; only the visitor */
+    uint64_t applied;    /* visitor */
+    uint32_t used;       /* the clock when it was used last */
+    uint32_t is_visited; /* since `applied` changed; visitor and owner */
 };
 static_assert(sizeof(struct client) * TABLE_CLIENTS_MAX <=
                   TABLE_SLABS_OFFSET - TABLE_CLIENTS_OFFSET,

@@ -226,10 +226,11 @@ enum fst_status partition_apply(struct partition *partition, const struct view *
     if (status == FST_OK) {
         struct table_header *table = partition->table.header;
         uint64_t last_lsn = header->lsn + rows.rows_count - 1;
-        lsn_raise(is_durable ? &table->applied_lsn : &table->memory_lsn, last_lsn);
         if (is_durable && rows.client_id != 0 && rows.sequence != 0) {
             client_table_apply(&partition->clients, rows.client_id, rows.sequence);
         }
+        /* Last: a checkpoint takes it for a promise that all else is there. */
+        lsn_raise(is_durable ? &table->applied_lsn : &table->memory_lsn, last_lsn);
     }
     table_settle(&partition->table);
     return status;

@@ -33,6 +33,7 @@ struct keeper {
     uint64_t rows_visited;
     uint64_t removals_visited;
     uint64_t fail_after; /* rows; 0: never */
+    bool visits_others;  /* clients that are not compared */
 };
 
 static uint32_t view_index(uint32_t view_id) {
@@ -89,6 +90,7 @@ static enum fst_status keep_removed(void *context, uint32_t view_id, struct byte
 
 static enum fst_status keep_client(void *context, uint64_t client_id, uint64_t sequence) {
     struct keeper *keeper = context;
+    if (client_id > CLIENTS && keeper->visits_others) return FST_OK;
     assert_in_range(client_id, 1, CLIENTS);
     assert_true(sequence > keeper->clients[client_id] || keeper->clients[client_id] == sequence);
     keeper->clients[client_id] = sequence;
@@ -300,6 +302,26 @@ static void test_too_many_removals(void **state) {
     store_destroy(store);
 }
 
+/* One client after the other, all with the same sequence, in a table that is too small for them:
+ * every one is visited, whoever had its place before. */
+static void test_clients_in_turn(void **state) {
+    (void)state;
+    struct store *store = store_create(5);
+    struct online_fixture *fixture = store->keeper.fixture;
+    store->keeper.visits_others = true;
+    for (uint64_t client = 1; client <= CLIENTS; client++) {
+        for (uint64_t other = 0; client > 1 && other < 20000; other++) {
+            assert_int_equal(partition_restore_client(fixture->partition, 1000 + other, 5), FST_OK);
+        }
+        keeper_visit(&store->keeper, true);
+        assert_int_equal(partition_restore_client(fixture->partition, client, 5), FST_OK);
+        keeper_visit(&store->keeper, true);
+        store->clients[client] = 5;
+    }
+    store_compare(store);
+    store_destroy(store);
+}
+
 static void test_unknown_views_wait(void **state) {
     (void)state;
     struct store *store = store_create(4);
@@ -323,6 +345,7 @@ int main(void) {
         cmocka_unit_test(test_second_visit_is_small),
         cmocka_unit_test(test_lost_visit_makes_next_whole),
         cmocka_unit_test(test_too_many_removals),
+        cmocka_unit_test(test_clients_in_turn),
         cmocka_unit_test(test_unknown_views_wait),
     };
     return cmocka_run_group_tests_name("online/visit", tests, NULL, NULL);
