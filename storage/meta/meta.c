@@ -33,8 +33,8 @@ static const struct {
     size_t key_bytes;
     size_t value_bytes;
 } databases[DATABASES_COUNT] = {
-    [STORE] = {"store", 0, 0},      [CHANGES] = {"changes", 8, 0}, [ROWS] = {"rows", 0, 0},
-    [CLIENTS] = {"clients", 10, 8}, [LSNS] = {"lsns", 2, 8},       [LOGS] = {"logs", 8, 8},
+    [STORE] = {"store", 0, 0},       [CHANGES] = {"changes", 8, 0}, [ROWS] = {"rows", 0, 0},
+    [CLIENTS] = {"clients", 10, 16}, [LSNS] = {"lsns", 2, 8},       [LOGS] = {"logs", 8, 8},
 };
 
 struct meta {
@@ -420,11 +420,13 @@ enum fst_status meta_remove_partition(struct meta_batch *batch, uint16_t partiti
 }
 
 enum fst_status meta_put_client(struct meta_batch *batch, uint16_t partition, uint64_t client_id,
-                                uint64_t sequence) {
+                                uint64_t sequence, uint64_t recent) {
     struct key key = {.bytes = 0};
     key_put_u16(&key, partition);
     key_put_u64(&key, client_id);
-    return number_put(batch, CLIENTS, &key, sequence);
+    const uint64_t numbers[] = {sequence, recent};
+    struct bytes part = bytes_of(numbers, sizeof numbers);
+    return value_put(batch, CLIENTS, &key, &part, 1);
 }
 
 enum fst_status meta_put_lsn(struct meta_batch *batch, uint16_t partition, uint64_t lsn) {
@@ -606,7 +608,8 @@ static enum fst_status value_visit(const struct reading *reading, enum database 
     case ROWS:
         return row_visit(reading, name);
     case CLIENTS:
-        return visitor->client(visitor->context, big_u16(key), big_u64(key + 2), load_u64(value));
+        return visitor->client(visitor->context, big_u16(key), big_u64(key + 2), load_u64(value),
+                               load_u64(value + 8));
     case LSNS:
         return visitor->lsn(visitor->context, big_u16(key), load_u64(value));
     case LOGS:

@@ -10,7 +10,7 @@
  *     store:    name                            -> anything the caller keeps by name
  *     changes:  generation u64                  -> change (protobuf of the registry)
  *     rows:     partition u16, view u32, key    -> revision, lsn, image, heap
- *     clients:  partition u16, client u64       -> sequence
+ *     clients:  partition u16, client u64       -> sequence, recent ones
  *     lsns:     partition u16                   -> LSN that the rows reflect
  *     logs:     epoch u32, shard u32            -> group up to which everything is in the
  *     checkpoint
@@ -86,7 +86,8 @@ FST_MUST_USE enum fst_status meta_remove_row(struct meta_batch *batch, uint16_t 
 /* All rows and clients of a partition. */
 FST_MUST_USE enum fst_status meta_remove_partition(struct meta_batch *batch, uint16_t partition);
 FST_MUST_USE enum fst_status meta_put_client(struct meta_batch *batch, uint16_t partition,
-                                             uint64_t client_id, uint64_t sequence);
+                                             uint64_t client_id, uint64_t sequence,
+                                             uint64_t recent);
 FST_MUST_USE enum fst_status meta_put_lsn(struct meta_batch *batch, uint16_t partition,
                                           uint64_t lsn);
 FST_MUST_USE enum fst_status meta_put_log(struct meta_batch *batch,
@@ -106,7 +107,7 @@ struct meta_visitor {
     enum fst_status (*change)(void *context, uint64_t generation, struct bytes change);
     enum fst_status (*row)(void *context, const struct meta_row *row);
     enum fst_status (*client)(void *context, uint16_t partition, uint64_t client_id,
-                              uint64_t sequence);
+                              uint64_t sequence, uint64_t recent);
     enum fst_status (*lsn)(void *context, uint16_t partition, uint64_t lsn);
     enum fst_status (*log)(void *context, const struct log_position *position);
 };

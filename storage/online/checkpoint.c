@@ -91,9 +91,10 @@ static enum fst_status removed_visit(void *context, uint32_t view_id, struct byt
     return meta_remove_row(checkpoint->batch, checkpoint->partition, view_id, key);
 }
 
-static enum fst_status client_visit(void *context, uint64_t client_id, uint64_t sequence) {
+static enum fst_status client_visit(void *context, uint64_t client_id, uint64_t sequence,
+                                    uint64_t recent) {
     struct checkpoint *checkpoint = context;
-    return meta_put_client(checkpoint->batch, checkpoint->partition, client_id, sequence);
+    return meta_put_client(checkpoint->batch, checkpoint->partition, client_id, sequence, recent);
 }
 
 /* ---- partitions and transactions ---- */

@@ -2,7 +2,76 @@
 
 #include "base/assert.h"
 
-static_assert(sizeof(struct client) == 32, "stored as it is");
+static_assert(sizeof(struct client) == 48, "stored as it is");
+
+enum { WINDOW_BITS = 64 };
+
+/* ---- windows ---- */
+
+static bool window_has(const struct client_window *window, uint64_t sequence) {
+    if (sequence > window->newest) return false;
+    uint64_t back = window->newest - sequence;
+    return back >= WINDOW_BITS || (window->recent >> back & 1);
+}
+
+static void window_put(struct client_window *window, uint64_t sequence) {
+    if (sequence <= window->newest) {
+        uint64_t back = window->newest - sequence;
+        if (back < WINDOW_BITS) window->recent |= UINT64_C(1) << back;
+        return;
+    }
+    uint64_t ahead = sequence - window->newest;
+    window->recent = ahead < WINDOW_BITS ? window->recent << ahead : 0;
+    window->recent |= 1;
+    window->newest = sequence;
+}
+
+/* What fell out at the end when the window moved on does not come back. */
+static void window_remove(struct client_window *window, uint64_t sequence) {
+    if (sequence > window->newest || window->newest - sequence >= WINDOW_BITS) return;
+    window->recent &= ~(UINT64_C(1) << (window->newest - sequence));
+    if (window->recent == 0) {
+        window->newest = 0;
+    } else if (sequence == window->newest) {
+        int back = __builtin_ctzll(window->recent);
+        window->recent >>= back;
+        window->newest -= (uint64_t)back;
+    }
+}
+
+/* Adds everything that is known for itself in the other one. */
+static void window_merge(struct client_window *window, const struct client_window *other) {
+    uint64_t left = other->recent;
+    while (left != 0) {
+        uint64_t back = (uint64_t)(WINDOW_BITS - 1 - __builtin_clzll(left));
+        window_put(window, other->newest - back);
+        left &= ~(UINT64_C(1) << back);
+    }
+}
+
+static bool window_is_same(const struct client_window *a, const struct client_window *b) {
+    return a->newest == b->newest && a->recent == b->recent;
+}
+
+/* In between nothing is known for itself: the visitor never takes what was recent at one sequence
+ * for what was at another. */
+static void applied_store(struct client *client, const struct client_window *window) {
+    __atomic_store_n(&client->applied.recent, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&client->applied.newest, window->newest, __ATOMIC_RELEASE);
+    __atomic_store_n(&client->applied.recent, window->recent, __ATOMIC_RELEASE);
+    __atomic_store_n(&client->is_visited, 0, __ATOMIC_RELEASE);
+}
+
+static struct client_window applied_load(const struct client *client) {
+    struct client_window window;
+    do {
+        window.newest = __atomic_load_n(&client->applied.newest, __ATOMIC_ACQUIRE);
+        window.recent = __atomic_load_n(&client->applied.recent, __ATOMIC_ACQUIRE);
+    } while (__atomic_load_n(&client->applied.newest, __ATOMIC_RELAXED) != window.newest);
+    return window;
+}
+
+/* ---- finding a client ---- */
 
 static struct client *set_of(const struct client_table *clients, uint64_t client_id) {
     uint64_t set = (client_id * UINT64_C(0x9e3779b97f4a7c15) >> 32) % CLIENT_TABLE_SETS;
@@ -22,7 +91,7 @@ static struct client *client_find(const struct client_table *clients, uint64_t c
 static uint64_t client_rank(const struct client_table *clients, const struct client *client) {
     uint32_t age = (uint32_t)clients->table.header->clients_clock - client->used;
     if (client->client_id == 0) return UINT64_MAX;
-    if (client->admitted > client->applied) return age;
+    if (client->admitted.newest > client->applied.newest) return age;
     return (UINT64_C(1) << 32) + age;
 }
 
@@ -37,8 +106,8 @@ static struct client *client_get(struct client_table *clients, uint64_t client_i
             if (client_rank(clients, &set[i]) > client_rank(clients, client)) client = &set[i];
         }
         __atomic_store_n(&client->client_id, 0, __ATOMIC_RELAXED);
-        client->admitted = 0;
-        __atomic_store_n(&client->applied, 0, __ATOMIC_RELEASE);
+        client->admitted = (struct client_window){0};
+        applied_store(client, &client->admitted);
         __atomic_store_n(&client->client_id, client_id, __ATOMIC_RELEASE);
     }
     table_add(&clients->table.header->clients_clock, 1);
@@ -54,33 +123,42 @@ void client_table_open(struct client_table *clients, const struct table *table) 
     if (table->header->clients_clock == 0) return; /* Untouched pages stay untaken. */
     for (uint32_t i = 0; i < TABLE_CLIENTS_MAX; i++) {
         struct client *client = &clients->clients[i];
-        if (client->admitted != client->applied) client->admitted = client->applied;
+        if (!window_is_same(&client->admitted, &client->applied)) {
+            client->admitted = client->applied;
+        }
     }
 }
 
 bool client_table_has(const struct client_table *clients, uint64_t client_id, uint64_t sequence) {
     const struct client *client = client_find(clients, client_id);
-    return client && sequence <= client->admitted;
+    return client && window_has(&client->admitted, sequence);
 }
 
 void client_table_admit(struct client_table *clients, uint64_t client_id, uint64_t sequence) {
     struct client *client = client_get(clients, client_id);
-    FST_ASSERT(sequence > client->admitted);
-    client->admitted = sequence;
+    FST_ASSERT(!window_has(&client->admitted, sequence));
+    window_put(&client->admitted, sequence);
 }
 
 void client_table_release(struct client_table *clients, uint64_t client_id, uint64_t sequence) {
     struct client *client = client_find(clients, client_id);
-    if (!client || client->admitted < sequence || client->applied >= sequence) return;
-    client->admitted = sequence - 1;
+    if (!client || window_has(&client->applied, sequence)) return;
+    window_remove(&client->admitted, sequence);
+    window_merge(&client->admitted, &client->applied);
+}
+
+void client_table_restore(struct client_table *clients, uint64_t client_id,
+                          const struct client_window *applied) {
+    struct client *client = client_get(clients, client_id);
+    struct client_window window = client->applied;
+    window_merge(&client->admitted, applied);
+    window_merge(&window, applied);
+    if (!window_is_same(&client->applied, &window)) applied_store(client, &window);
 }
 
 void client_table_apply(struct client_table *clients, uint64_t client_id, uint64_t sequence) {
-    struct client *client = client_get(clients, client_id);
-    if (sequence > client->admitted) client->admitted = sequence;
-    if (sequence <= client->applied) return;
-    __atomic_store_n(&client->applied, sequence, __ATOMIC_RELEASE);
-    __atomic_store_n(&client->is_visited, 0, __ATOMIC_RELEASE);
+    const struct client_window one = {.newest = sequence, .recent = 1};
+    client_table_restore(clients, client_id, &one);
 }
 
 /* Whether it changed. The mark is set before the client is looked at: one that changes later takes
@@ -99,10 +177,10 @@ enum fst_status client_table_visit(struct client_table *clients, bool is_whole,
         struct client *client = &clients->clients[i];
         if (!visit_take(client) && !is_whole) continue;
         uint64_t client_id = __atomic_load_n(&client->client_id, __ATOMIC_ACQUIRE);
-        uint64_t applied = __atomic_load_n(&client->applied, __ATOMIC_ACQUIRE);
-        if (client_id == 0 || applied == 0) continue;
+        struct client_window applied = applied_load(client);
+        if (client_id == 0 || applied.newest == 0) continue;
         if (__atomic_load_n(&client->client_id, __ATOMIC_RELAXED) != client_id) continue;
-        FST_TRY(visitor->client(visitor->context, client_id, applied));
+        FST_TRY(visitor->client(visitor->context, client_id, applied.newest, applied.recent));
     }
     return FST_OK;
 }
@@ -110,7 +188,9 @@ enum fst_status client_table_visit(struct client_table *clients, bool is_whole,
 enum fst_status client_table_check(const struct client_table *clients) {
     for (uint32_t i = 0; i < TABLE_CLIENTS_MAX; i++) {
         const struct client *client = &clients->clients[i];
-        if (client->applied > client->admitted) return FST_CORRUPT;
+        struct client_window both = client->admitted;
+        window_merge(&both, &client->applied);
+        if (!window_is_same(&both, &client->admitted)) return FST_CORRUPT;
     }
     return FST_OK;
 }

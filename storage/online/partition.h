@@ -119,8 +119,10 @@ FST_MUST_USE enum fst_status partition_restore_row(struct partition *partition,
                                                    const struct view *view, uint16_t revision,
                                                    uint64_t lsn, const uint8_t *image,
                                                    const uint8_t *heap);
+/* Adds what the visitor told of a client. */
 FST_MUST_USE enum fst_status partition_restore_client(struct partition *partition,
-                                                      uint64_t client_id, uint64_t sequence);
+                                                      uint64_t client_id, uint64_t sequence,
+                                                      uint64_t recent);
 /* Never goes back. */
 void partition_restore_lsn(struct partition *partition, uint64_t applied_lsn);
 
@@ -192,7 +194,9 @@ struct partition_visitor {
     void *context;
     enum fst_status (*row)(void *context, const struct partition_row *row);
     enum fst_status (*removed)(void *context, uint32_t view_id, struct bytes key);
-    enum fst_status (*client)(void *context, uint64_t client_id, uint64_t sequence);
+    /* Bit i of `recent`: sequence - i was applied, too. */
+    enum fst_status (*client)(void *context, uint64_t client_id, uint64_t sequence,
+                              uint64_t recent);
 };
 
 /* Visits what changed since the last visit that was kept (or everything), beside the writer:

@@ -257,10 +257,11 @@ enum fst_status partition_restore_row(struct partition *partition, const struct 
 }
 
 enum fst_status partition_restore_client(struct partition *partition, uint64_t client_id,
-                                         uint64_t sequence) {
+                                         uint64_t sequence, uint64_t recent) {
     if (client_id == 0) return FST_INVALID;
+    const struct client_window applied = {.newest = sequence, .recent = recent};
     table_begin(&partition->table);
-    client_table_apply(&partition->clients, client_id, sequence);
+    client_table_restore(&partition->clients, client_id, &applied);
     table_settle(&partition->table);
     return FST_OK;
 }

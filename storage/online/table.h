@@ -5,7 +5,7 @@
  * memory. It is never written to a disk on purpose; what it must survive is the end of its process.
  *
  *     0        header           4 KiB: identity, counters, the roots of all parts
- *     64 KiB   clients          4,096 x 32 B
+ *     64 KiB   clients          4,096 x 48 B
  *     256 KiB  slabs            kinds x classes x 16 B
  *     1 MiB    removals         ring of removed keys, 256 KiB
  *     2 MiB    directory        2^18 x u32

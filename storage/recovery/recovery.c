@@ -227,9 +227,9 @@ static enum fst_status row_restore(void *context, const struct meta_row *row) {
 }
 
 static enum fst_status client_restore(void *context, uint16_t partition, uint64_t client_id,
-                                      uint64_t sequence) {
+                                      uint64_t sequence, uint64_t recent) {
     struct opening *o = context;
-    return partition_restore_client(o->store->partitions[partition], client_id, sequence);
+    return partition_restore_client(o->store->partitions[partition], client_id, sequence, recent);
 }
 
 static enum fst_status nothing_row(void *context, const struct partition_row *row) {
@@ -245,10 +245,12 @@ static enum fst_status nothing_removed(void *context, uint32_t view_id, struct b
     return FST_OK;
 }
 
-static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence) {
+static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence,
+                                      uint64_t recent) {
     (void)context;
     (void)client_id;
     (void)sequence;
+    (void)recent;
     return FST_OK;
 }
 

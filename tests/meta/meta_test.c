@@ -219,7 +219,8 @@ static void others_put(struct meta_batch *batch, struct oracle *oracle, uint64_t
     oracle->clients[p][c] = number;
     oracle->lsns[p] = number;
     oracle->logs[e][s] = number;
-    assert_int_equal(meta_put_client(batch, p, c * UINT64_C(0x0101010101), number), FST_OK);
+    assert_int_equal(meta_put_client(batch, p, c * UINT64_C(0x0101010101), number, ~number),
+                     FST_OK);
     assert_int_equal(meta_put_lsn(batch, p, number), FST_OK);
     assert_int_equal(meta_put_log(batch, &position), FST_OK);
     if (random_next(random) % 16 > 0) return;
@@ -284,8 +285,9 @@ static enum fst_status seen_row(void *context, const struct meta_row *row) {
 }
 
 static enum fst_status seen_client(void *context, uint16_t partition, uint64_t client_id,
-                                   uint64_t sequence) {
+                                   uint64_t sequence, uint64_t recent) {
     struct seen *seen = context;
+    if (recent != ~sequence) seen->is_wrong = true;
     uint64_t c = client_id / UINT64_C(0x0101010101);
     seen->clients += 1;
     if (partition >= PARTITIONS || c >= CLIENTS ||

@@ -152,9 +152,10 @@ static enum fst_status visited_removed(void *context, uint32_t view_id, struct b
     return FST_OK;
 }
 
-static enum fst_status visited_client(void *context, uint64_t client_id, uint64_t sequence) {
+static enum fst_status visited_client(void *context, uint64_t client_id, uint64_t sequence,
+                                      uint64_t recent) {
     struct race *race = context;
-    if (client_id != sequence) atomic_fetch_add(&race->rows_torn, 1);
+    if (client_id != sequence || recent > 1) atomic_fetch_add(&race->rows_torn, 1);
     return FST_OK;
 }
 

@@ -88,8 +88,10 @@ static enum fst_status keep_removed(void *context, uint32_t view_id, struct byte
     return FST_OK;
 }
 
-static enum fst_status keep_client(void *context, uint64_t client_id, uint64_t sequence) {
+static enum fst_status keep_client(void *context, uint64_t client_id, uint64_t sequence,
+                                   uint64_t recent) {
     struct keeper *keeper = context;
+    assert_true(recent & 1);
     if (client_id > CLIENTS && keeper->visits_others) return FST_OK;
     assert_in_range(client_id, 1, CLIENTS);
     assert_true(sequence > keeper->clients[client_id] || keeper->clients[client_id] == sequence);
@@ -311,10 +313,11 @@ static void test_clients_in_turn(void **state) {
     store->keeper.visits_others = true;
     for (uint64_t client = 1; client <= CLIENTS; client++) {
         for (uint64_t other = 0; client > 1 && other < 20000; other++) {
-            assert_int_equal(partition_restore_client(fixture->partition, 1000 + other, 5), FST_OK);
+            assert_int_equal(partition_restore_client(fixture->partition, 1000 + other, 5, 1),
+                             FST_OK);
         }
         keeper_visit(&store->keeper, true);
-        assert_int_equal(partition_restore_client(fixture->partition, client, 5), FST_OK);
+        assert_int_equal(partition_restore_client(fixture->partition, client, 5, 1), FST_OK);
         keeper_visit(&store->keeper, true);
         store->clients[client] = 5;
     }

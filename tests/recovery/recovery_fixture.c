@@ -441,10 +441,12 @@ static enum fst_status removed_ignore(void *context, uint32_t view_id, struct by
     return FST_OK;
 }
 
-static enum fst_status client_ignore(void *context, uint64_t client_id, uint64_t sequence) {
+static enum fst_status client_ignore(void *context, uint64_t client_id, uint64_t sequence,
+                                     uint64_t recent) {
     (void)context;
     (void)client_id;
     (void)sequence;
+    (void)recent;
     return FST_OK;
 }
 

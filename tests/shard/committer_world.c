@@ -68,11 +68,13 @@ static void part_expect(struct world *world, struct asked *asked, const struct w
     uint64_t lsn_before = asked->lsns_seen[p];
     uint64_t sequence = asked->sequence;
     uint32_t client = asked->client;
-    bool is_repeated = client != 0 && sequence <= world->admitted[p][client];
+    assert_true(sequence < REQUESTS_MAX);
+    bool *is_admitted = &world->is_admitted[p][client][sequence];
+    bool is_repeated = client != 0 && *is_admitted;
     bool is_logged = committer->lsns[p] != lsn_before;
     if (is_logged) assert_int_equal(committer->lsns[p], lsn_before + part->rows_count);
     assert_false(is_logged && is_repeated);
-    if (is_logged) world->admitted[p][client] = sequence;
+    if (is_logged) *is_admitted = true;
     for (uint32_t i = 0; i < part->rows_count; i++) {
         uint32_t row = part->rows[i];
         asked->expected[row] = is_repeated ? FST_DUPLICATE : FST_BUSY;
@@ -125,10 +127,9 @@ static bool is_refusal(enum fst_status status) {
 /* The group had no room on disk: as if the row had never come. Nothing else is on its way then. */
 static void row_take_back(struct world *world, const struct asked *asked, uint32_t row) {
     uint32_t p = asked->partitions[row];
-    uint64_t *admitted = &world->admitted[p][asked->client];
     world->logged[p][asked->lsns[row]] = (struct logged){0};
     world->taken_back_count += 1;
-    if (asked->client != 0 && *admitted >= asked->sequence) *admitted = asked->sequence - 1;
+    world->is_admitted[p][asked->client][asked->sequence] = false;
     assert_false(world->is_flying);
     assert_false(asked->view->is_visible_from_memory);
     memcpy(world->taken, world->durable, sizeof world->taken);

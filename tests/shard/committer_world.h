@@ -61,7 +61,7 @@ struct world {
     struct logged logged[FIXTURE_PARTITIONS][LSNS_MAX];
     struct stored taken[2][KEYS_ALL];   /* everything that has an LSN */
     struct stored durable[2][KEYS_ALL]; /* everything whose group is on disk */
-    uint64_t admitted[FIXTURE_PARTITIONS][CLIENTS + 1];
+    bool is_admitted[FIXTURE_PARTITIONS][CLIENTS + 1][REQUESTS_MAX]; /* by sequence */
     uint64_t sequences[CLIENTS + 1];
     struct asked asked[REQUESTS_MAX];
     uint32_t asked_count;
