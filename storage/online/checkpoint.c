@@ -22,7 +22,7 @@ struct checkpoint {
     uint32_t rows_count;
     uint16_t partition;
     uint32_t first_open;   /* partitions from here to `partition` are visited and not committed */
-    uint64_t *lsns;        /* per partition: the greatest of the rows visited */
+    uint64_t *lsns;        /* per partition: the greatest of the rows seen or visited */
     uint64_t rows_batched; /* since the last commit */
     uint64_t rows_total;
 };
@@ -110,6 +110,8 @@ static enum fst_status partition_write(struct checkpoint *checkpoint, uint32_t p
     const struct checkpoint_options *options = checkpoint->options;
     const struct catalog *catalog = options->catalog(options->context);
     FST_TRY(partition_visit(partition, is_whole, catalog, &visitor));
+    uint64_t memory_lsn = partition_memory_lsn(partition);
+    if (memory_lsn > checkpoint->lsns[p]) checkpoint->lsns[p] = memory_lsn;
     FST_TRY(rows_put(checkpoint));
     return meta_put_lsn(checkpoint->batch, (uint16_t)p, applied_lsn);
 }

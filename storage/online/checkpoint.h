@@ -8,7 +8,8 @@
  *
  * A visited row may be newer than what is durable: in views visible from memory, or because its
  * group was completed this moment. Nothing is committed before the rows in it are durable, so LMDB
- * never has a row that the log does not get.
+ * never has a row that the log does not get; nor before those that were shown in the meantime,
+ * which may stand where the visit would have found a row that was durable.
  *
  * Invariant: after success, replaying each log from its position over the stored rows gives the
  *            present rows.

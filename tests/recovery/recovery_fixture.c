@@ -385,7 +385,8 @@ void recovery_fixture_write_torn(struct recovery_fixture *f) {
 }
 
 static const struct catalog *catalog_now(void *context) {
-    return ((const struct recovery_fixture *)context)->catalog;
+    const struct recovery_fixture *f = context;
+    return f->older ? f->older : f->catalog;
 }
 
 void recovery_fixture_checkpoint(struct recovery_fixture *f) {

@@ -60,8 +60,9 @@ struct recovery_fixture {
     uint64_t sequence;
     uint64_t random;
     struct oracle oracle;
-    struct oracle kept;   /* when the data were kept */
-    bool has_memory_rows; /* seen, not durable */
+    struct oracle kept;    /* when the data were kept */
+    bool has_memory_rows;  /* seen, not durable */
+    struct catalog *older; /* that checkpoints get; NULL: the present one */
     bool has_kept_tables, has_kept_data;
     uint32_t rows_written, torn_written, memory_written;
 };
