@@ -19,6 +19,7 @@ struct keeper {
     uint64_t done;
     enum fst_status last_status;
     char last_text[FST_ERROR_TEXT_BYTES];
+    enum fst_status prepared[SHARDS_MAX]; /* the last attempts at log files; the thread's */
 };
 
 enum fst_status keeper_create(struct keeper **keeper_out, const struct keeper_options *options) {
@@ -39,16 +40,18 @@ void keeper_destroy(struct keeper *keeper) {
     free(keeper);
 }
 
+/* Whatever the reason is that no file can be made: without one a log is stuck sooner or later, and
+ * writers must be told. The reason is logged when it is a new one. */
 static void files_prepare(struct keeper *keeper) {
     struct keeper_options *o = &keeper->options;
     bool is_full = false;
     for (uint32_t s = 0; s < o->shards_count; s++) {
         enum fst_status status = log_prepare_file(o->logs[s]);
-        if (status == FST_DISK_FULL) {
-            is_full = true;
-        } else if (status != FST_OK) {
+        if (status != FST_OK) is_full = true;
+        if (status != keeper->prepared[s] && status != FST_OK && status != FST_DISK_FULL) {
             log_error("log.prepare_failed", "shard=%u status=%s", s, fst_status_name(status));
         }
+        keeper->prepared[s] = status;
     }
     bool was_full = atomic_exchange(o->is_disk_full, is_full);
     if (is_full && !was_full) log_warn("disk.full", "action=refuse_writes");

@@ -1,8 +1,9 @@
 /*
  * keeper: the background thread that keeps log files ready and LMDB close behind the log.
  *
- * Log files are made before they are needed; when there is no room for one, the disk is said to be
- * full until there is. Checkpoints run at an interval, on request, and at the end.
+ * Log files are made before they are needed; when there is no room for one, or it cannot be made
+ * for another reason, the disk is said to be full until it can. Checkpoints run at an interval, on
+ * request, and at the end.
  *
  * Invariants:
  *   K1  Log positions of a checkpoint are read before its rows are visited, and stored after them.

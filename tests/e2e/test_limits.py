@@ -1,5 +1,6 @@
 """Limits that are settings, each at the limit and one past it; what is refused says so."""
 
+import resource
 import socket
 import struct
 import time
@@ -82,6 +83,37 @@ def test_connections_are_counted_and_told_of_changes_whatever_slot_they_take(tig
     assert reply.status == wire.LAYOUT_CHANGED
     last.close()
     assert any(tight.metric("connections") == 1 for _ in range(100))
+
+
+def test_no_descriptors(server):
+    """No log file can be made any more: writes are refused and told so, reads go on."""
+    c = server.connect()
+    w, layout = c.writing("t.profile", "label"), c.features("t.profile:label")
+
+    def write_once(n):
+        rows = [(int(time.time() * 1e6), k, bytes([97 + n % 26]) * 60000) for k in range(8)]
+        found = wire.statuses(c.call(wire.WRITE, c.write_payload(w, rows), w.handle))
+        return set(found)
+
+    write_once(0)
+    pid = server.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    seen, n = set(), 0
+    while wire.DISK_FULL not in seen:
+        n += 1
+        assert n < 1000, "it never ran out of files"
+        seen = write_once(n)
+    assert seen <= {wire.OK, wire.DISK_FULL}
+    assert c.get(layout, [key(7)])[0]["label"][0] == "PRESENT"
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    for n in range(100000):
+        seen = write_once(n)
+        if seen == {wire.OK}:
+            break
+    assert seen == {wire.OK}
+    server.stop()
+    assert server.log().count("log.prepare_failed") <= 2 + server.log().count("disk.room")
 
 
 def test_handshake_timeout(tight):
