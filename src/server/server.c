@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -22,6 +23,7 @@ enum {
     RING_BUFFERS = 1024,
     RING_BUFFER_BYTES = 16 << 10,
     LISTEN_BACKLOG = 1024,
+    DESCRIPTORS_SPARE = 1024, /* rings, log files, LMDB */
 };
 
 struct server;
@@ -367,6 +369,19 @@ static int exit_of(enum fst_status status) {
     }
 }
 
+/* Shells allow some 1,000 descriptors and let a process ask for more: every connection takes one,
+ * and so do partitions and log files, which must not go without. */
+static void descriptors_raise(const struct server_options *options) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t wanted = options->connections + options->partitions + DESCRIPTORS_SPARE;
+    if (limit.rlim_cur >= wanted) return;
+    log_warn("server.descriptors", "found=%llu wanted=%llu", (unsigned long long)limit.rlim_cur,
+             (unsigned long long)wanted);
+}
+
 /* Waits for SIGINT or SIGTERM, or for the engine to fail. */
 static void signals_wait(struct server *server, const sigset_t *set) {
     const struct timespec pause = {.tv_nsec = 100000000};
@@ -391,6 +406,7 @@ int server_run(const struct server_options *options, struct io *io) {
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* All threads inherit it. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* A limit on file sizes is the error of a write. */
+    descriptors_raise(options);
 
     struct fst_error error = {.text = ""};
     enum fst_status status = server_start(&server, &error);

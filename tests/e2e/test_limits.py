@@ -85,6 +85,20 @@ def test_connections_are_counted_and_told_of_changes_whatever_slot_they_take(tig
     assert any(tight.metric("connections") == 1 for _ in range(100))
 
 
+def test_descriptors_are_raised(make_server):
+    """What a shell allows at first is not enough; the server asks for all it may have."""
+    few = ["bash", "-c", 'ulimit -S -n 300; ulimit -H -n 2000; exec "$@"', "few"]
+    server = make_server(shards=1).start("--connections", "900", wrapper=few)
+    soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard == 2000
+    held = [server.connect() for _ in range(400)]
+    assert all(c.call(wire.PING).status == wire.OK for c in held)
+    assert "server.descriptors" not in server.log()
+    server.stop()
+    server.start("--connections", "1900", wrapper=few)
+    assert "server.descriptors found=2000" in server.log()
+
+
 def test_no_descriptors(server):
     """No log file can be made any more: writes are refused and told so, reads go on."""
     c = server.connect()
