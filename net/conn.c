@@ -255,13 +255,18 @@ static void received_take(struct conn *conn, const struct io_ring_completion *co
     }
 }
 
+/* A small reply that stands alone costs nobody anything, however long it is not taken. */
+static bool is_stall_watched(const struct conn *conn) {
+    return conn->output.bytes > conn->sending_bytes || conn->output.bytes > CONN_LONE_BYTES;
+}
+
 static void stall_watch(struct conn *conn, bool has_progress) {
     struct deadlines *stalls = &conn->conns->stalls;
     bool is_watched = conn->output_deadline.list == stalls;
     if (conn->state != CONN_OPEN) return;
     if (is_watched && conn->output.bytes == 0) {
         deadline_remove(&conn->output_deadline);
-    } else if (is_watched == has_progress && conn->output.bytes > conn->sending_bytes) {
+    } else if (is_watched == has_progress && is_stall_watched(conn)) {
         deadline_put(stalls, &conn->output_deadline, conn->conns->now_us);
     }
 }
@@ -415,8 +420,10 @@ static bool send_start(struct conn *conn) {
     }
     struct bytes piece = output_next(&conn->output);
     if (piece.bytes == 0) return true;
+    if (piece.bytes > CONN_SEND_BYTES_MAX) piece.bytes = CONN_SEND_BYTES_MAX;
     int error = ring->ops->send(ring, conn->socket, piece.data, piece.bytes, conn->id);
     if (error == 0) conn->sending_bytes = piece.bytes;
+    if (error == 0 && conn->output.bytes > CONN_LONE_BYTES) stall_watch(conn, false);
     if (error < 0 && error != -EAGAIN) conn_close(conn);
     return error != -EAGAIN;
 }

@@ -61,6 +61,8 @@ enum {
     CONN_SPARES = 64,
     CONN_PAUSE_BYTES = 256 << 10,
     CONN_BACKLOG_BYTES = 16 << 10,
+    CONN_SEND_BYTES_MAX = 1 << 20, /* at a time, so that a slow reader's progress is seen */
+    CONN_LONE_BYTES = 64 << 10,    /* of output: more must be taken, though nothing waits behind */
     CONN_SMALL_REPLY_BYTES = 1 << 10,     /* replies up to this size may exceed output_bytes_max */
     CONN_SMALL_REPLIES_BYTES = 256 << 10, /* by this much */
 };
@@ -81,7 +83,7 @@ struct conns_options {
     uint32_t retry_us;    /* the waiting time that OVERLOADED replies name */
     int64_t handshake_us; /* from open to conn_welcome */
     int64_t partial_us;   /* from the first bytes of a frame to its last */
-    int64_t stall_us;     /* without a byte sent, while a later reply waits */
+    int64_t stall_us;     /* without progress, while a later reply waits or much is to be sent */
     int64_t drain_us;     /* as above */
     void (*closed)(void *context, struct conn *conn); /* the last moment of a connection; or NULL */
     void *context;

@@ -570,6 +570,29 @@ static void test_stall_deadline(void **state) {
     shard_destroy(shard);
 }
 
+/* A large reply holds memory that others need: it must be taken, piece by piece, also when nothing
+ * waits behind it. */
+static void test_stall_of_a_large_reply(void **state) {
+    (void)state;
+    struct shard *shard = shard_create(options_get());
+    int socket = -1;
+    (void)shard_welcome(shard, &socket);
+    struct stream stream = {.data = NULL};
+    stream_append(&stream, FRAME_WRITE, 3 << 20);
+    assert_true(shard_receive(shard, socket, stream.data, stream.bytes));
+    for (int piece = 0; piece < 2; piece++) {
+        shard->now_us += 20 * SECOND_US;
+        assert_true(shard_sent(shard, socket, SIZE_MAX));
+    }
+    assert_true(conns_deadline_us(&shard->conns) == shard->now_us + 30 * SECOND_US);
+    deadline_pass(shard, 30 * SECOND_US);
+    shard_send_fails(shard, socket, -EPIPE);
+    shard_end(shard, socket, 0);
+    assert_int_equal(shard->closed, 1);
+    free(stream.data);
+    shard_destroy(shard);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_frames),
@@ -587,6 +610,7 @@ int main(void) {
         cmocka_unit_test(test_handshake_deadline),
         cmocka_unit_test(test_partial_deadline),
         cmocka_unit_test(test_stall_deadline),
+        cmocka_unit_test(test_stall_of_a_large_reply),
     };
     return cmocka_run_group_tests_name("net/conn_limits", tests, NULL, NULL);
 }
