@@ -388,6 +388,43 @@ def test_most_handles_per_connection(server):
     assert reply.status == wire.TOO_LARGE and "256" in reply.error()[1]
 
 
+def test_most_features_per_request(server):
+    """A thousand features of two views are prepared and read; one more is refused."""
+    views = "".join(
+        f"  - name: {v}\n    entity: customer\n    features:\n"
+        + "".join(f"      - {{name: {v}{n}, type: bool}}\n" for n in range(600))
+        for v in ("wide", "wider")
+    )
+    server.apply(DEFINITIONS.replace("services:", views + "services:"))
+    names = [f"t.wide:wide{n}" for n in range(600)] + [f"t.wider:wider{n}" for n in range(401)]
+    c = server.connect()
+    layout = c.features(*names[:1000])
+    assert len(c.get(layout, [key(1)])[0]) == 1 + 1000  # And "rows".
+    payload = struct.pack("<B3xH", 0, 1001) + b"".join(map(wire.short, names))
+    reply = c.call(wire.PREPARE, payload)
+    assert reply.status == wire.TOO_LARGE and "1000" in reply.error()[1]
+    assert c.call(wire.PING).status == wire.OK
+
+
+def test_longest_key(server):
+    """A key of 256 bytes is a key; the row of a longer one is refused, and others are not."""
+    c = server.connect()
+    w = c.writing("t.limits", "raw")
+    fits, longer = "b" * 246, "b" * 247  # With its length and the number: 256 and 257.
+    assert c.write(w, [(NOW, fits, 1, b"x"), (NOW, longer, 1, b"x")]) == [wire.OK, wire.TOO_LARGE]
+
+
+def test_largest_bulk_frame(server):
+    c = server.connect()
+    c.send(wire.WRITE, b"", length=(16 << 20) + 1)
+    reply = c.receive()
+    assert reply.status == wire.TOO_LARGE and str(16 << 20) in reply.error()[1]
+    assert c.is_closed()
+    c = server.connect()
+    reply = c.call(wire.CONTROL, b"\xff" * ((16 << 20) - 16))
+    assert reply.status == wire.BAD_FRAME and "ControlRequest" in reply.error()[1]
+
+
 def test_layout_change_is_told(server):
     reader, writer = server.connect(), server.connect()
     layout, writing = reader.features("t.profile:*"), writer.writing("t.profile")
