@@ -53,6 +53,25 @@ def connect_patiently(server):
     raise AssertionError("no connection was ever free")
 
 
+def test_settings_from_a_file_and_the_plan(make_server):
+    """Settings come from a file, the command line goes first; --plan tells and makes nothing."""
+    server = make_server(shards=1)
+    server.options = ["--pin", "none"]
+    settings = server.folder / "fsd.conf"
+    settings.write_text("# ours\nshards = 3\npartitions = 8\nmemory = 64M\n")
+    code, small = server.fails_to_start("--config", str(settings), "--plan")
+    assert code == 0 and not server.data.exists()
+    code, large = server.fails_to_start("--config", str(settings), "--memory", "96M", "--plan")
+    sums = [int(text.split(" bytes")[-2].split()[-1]) for text in (small, large)]
+    assert code == 0 and sums[1] - sums[0] == 32 << 20
+    settings.write_text("shards = 3\nshrds = 3\n")
+    code, text = server.fails_to_start("--config", str(settings))
+    assert code == 2 and ":2:1:" in text and "did you mean" in text and not server.data.exists()
+    settings.write_text("shards = 3\npartitions = 8\nmemory = 64M\n")
+    server.start("--config", str(settings))
+    assert "shards=3" in server.log() and "partitions=8" in server.log()
+
+
 def test_connections(tight):
     held = [connect_patiently(tight) for _ in range(4)]
     extra = Connection(tight.port, hello=False)
