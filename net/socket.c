@@ -43,7 +43,7 @@ enum fst_status net_address_decode(const char *text, struct net_address *address
 
 refuse:
     return fst_error_set(error, FST_INVALID,
-                         "address: expected HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, "
+                         "expected HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, "
                          "found \"%.300s\"",
                          text);
 }
@@ -57,18 +57,29 @@ bool net_address_is_loopback(const struct net_address *address) {
     return false;
 }
 
+static bool option_set(int fd, int level, int name) {
+    int on = 1;
+    return setsockopt(fd, level, name, &on, sizeof on) == 0;
+}
+
+/* Binds. Only sockets that share before they are bound may be where others are already: the first
+ * one begins to share when the address is its own. */
+static bool address_bind(int fd, const struct addrinfo *resolved,
+                         const struct net_listen_options *options) {
+    bool shares_later = options->is_shared && options->is_first;
+    bool shares_now = options->is_shared && !options->is_first;
+    if (shares_now && !option_set(fd, SOL_SOCKET, SO_REUSEPORT)) return false;
+    if (bind(fd, resolved->ai_addr, resolved->ai_addrlen) != 0) return false;
+    return !shares_later || option_set(fd, SOL_SOCKET, SO_REUSEPORT);
+}
+
 /* A socket that listens on one resolved address, or -errno. */
 static int listen_once(const struct addrinfo *resolved, const struct net_listen_options *options) {
     int fd = socket(resolved->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
-    int on = 1;
-    bool is_set = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-                  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0; /* inherited */
-    if (is_set && options->is_shared) {
-        is_set = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
-    }
-    if (is_set && bind(fd, resolved->ai_addr, resolved->ai_addrlen) == 0 &&
-        listen(fd, options->backlog) == 0) {
+    if (option_set(fd, SOL_SOCKET, SO_REUSEADDR) &&
+        option_set(fd, IPPROTO_TCP, TCP_NODELAY) && /* inherited */
+        address_bind(fd, resolved, options) && listen(fd, options->backlog) == 0) {
         return fd;
     }
     int error = -errno;

@@ -23,6 +23,7 @@ struct net_address {
 struct net_listen_options {
     int backlog;
     bool is_shared; /* SO_REUSEPORT: every shard has its own socket on the same address */
+    bool is_first;  /* of those that share: BUSY if others listen there already, sharing or not */
 };
 
 /* Reads "HOST:PORT" or "[V6]:PORT". INVALID, saying what was expected, otherwise. */

@@ -223,7 +223,8 @@ static enum fst_status shard_start(struct server *server, uint32_t index,
                                    .receive_buffer_bytes = RING_BUFFER_BYTES};
     FST_TRY(ring_create((enum ring_kind)server->options->io, &ring, &thread->ring, error));
     engine->rings[index] = thread->ring;
-    struct net_listen_options listen = {.backlog = LISTEN_BACKLOG, .is_shared = true};
+    struct net_listen_options listen = {
+        .backlog = LISTEN_BACKLOG, .is_shared = true, .is_first = index == 0};
     FST_TRY(net_listen(address, &listen, &thread->listener, error));
     if (address->port == 0) address->port = net_port(thread->listener); /* All shards share it. */
     struct shard_options options = {.index = index,
@@ -353,7 +354,9 @@ static void server_close(struct server *server) {
     pthread_mutex_destroy(&server->change_lock);
 }
 
-static int exit_of(enum fst_status status) {
+static int exit_of(const struct server *server, enum fst_status status) {
+    /* Once the store is ours, what is in use is the address. */
+    if (status == FST_BUSY && server->is_store_open) return SERVER_FAILED;
     switch (status) {
     case FST_OK:
         return SERVER_DONE;
@@ -410,7 +413,7 @@ int server_run(const struct server_options *options, struct io *io) {
 
     struct fst_error error = {.text = ""};
     enum fst_status status = server_start(&server, &error);
-    int code = exit_of(status);
+    int code = exit_of(&server, status);
     if (status == FST_OK) {
         signals_wait(&server, &set);
     } else {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -125,6 +126,49 @@ static void test_shared_port(void **state) {
     close(second);
 }
 
+/* The first of those that share has the address for itself: whoever listens there keeps it. */
+static void test_first_of_a_shared_port(void **state) {
+    (void)state;
+    struct net_address address = {.host = "127.0.0.1"};
+    const struct net_listen_options first_options = {
+        .backlog = 10, .is_shared = true, .is_first = true};
+    struct fst_error error;
+    int first;
+    assert_int_equal(net_listen(&address, &first_options, &first, &error), FST_OK);
+    address.port = net_port(first);
+    int second = listen_on(address.host, address.port, true);
+    assert_true(second >= 0);
+    int other;
+    assert_int_equal(net_listen(&address, &first_options, &other, &error), FST_BUSY);
+    assert_non_null(strstr(error.text, "in use"));
+    close(second);
+    assert_int_equal(net_listen(&address, &first_options, &other, &error), FST_BUSY);
+    close(first);
+}
+
+/* Connections are shared out among the sockets, the first one included. */
+static void test_a_shared_port_is_shared(void **state) {
+    (void)state;
+    enum { CONNECTIONS = 64 };
+    struct net_address address = {.host = "127.0.0.1"};
+    const struct net_listen_options first_options = {
+        .backlog = CONNECTIONS, .is_shared = true, .is_first = true};
+    const struct net_listen_options options = {.backlog = CONNECTIONS, .is_shared = true};
+    struct fst_error error;
+    int listeners[2];
+    int clients[CONNECTIONS];
+    assert_int_equal(net_listen(&address, &first_options, &listeners[0], &error), FST_OK);
+    address.port = net_port(listeners[0]);
+    assert_int_equal(net_listen(&address, &options, &listeners[1], &error), FST_OK);
+    for (int i = 0; i < CONNECTIONS; i++) clients[i] = connect_to(address.port);
+    for (int i = 0; i < 2; i++) {
+        struct pollfd ready = {.fd = listeners[i], .events = POLLIN};
+        assert_int_equal(poll(&ready, 1, 10000), 1);
+    }
+    for (int i = 0; i < CONNECTIONS; i++) close(clients[i]);
+    for (int i = 0; i < 2; i++) close(listeners[i]);
+}
+
 static void *closer_run(void *context) {
     close(*(const int *)context);
     return NULL;
@@ -166,6 +210,8 @@ int main(void) {
         cmocka_unit_test(test_host_limit),
         cmocka_unit_test(test_connections_do_not_delay),
         cmocka_unit_test(test_shared_port),
+        cmocka_unit_test(test_first_of_a_shared_port),
+        cmocka_unit_test(test_a_shared_port_is_shared),
         cmocka_unit_test(test_busy_address_is_tried_again),
         cmocka_unit_test(test_refusals),
     };
