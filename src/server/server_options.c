@@ -7,6 +7,8 @@
 #include "base/assert.h"
 #include "base/units.h"
 #include "net/conn.h"
+#include "net/socket.h"
+#include "server/cpu_list.h"
 #include "shard/engine.h"
 #include "shard/shard.h"
 #include "shard/write_request.h"
@@ -20,13 +22,37 @@ static const struct option_spec specs[] = {
 };
 enum { SPECS_COUNT = sizeof specs / sizeof specs[0] };
 
+/* An address or list that says nothing, and sizes that do not go together, before a store is
+ * touched. */
+static enum fst_status options_check(const struct server_options *options,
+                                     struct fst_error *error) {
+    struct net_address address;
+    struct fst_error reason;
+    int cpus[ENGINE_SHARDS_MAX];
+    if (net_address_decode(options->listen, &address, &reason) != FST_OK) {
+        return fst_error_set(error, FST_INVALID, "--listen: %s", reason.text);
+    }
+    FST_TRY(cpu_list_decode(options->pin, server_options_shards(options), cpus, error));
+    if (options->group_bytes % IO_BLOCK_BYTES != 0) {
+        return fst_error_set(error, FST_INVALID, "--group-bytes: expected a multiple of 4K");
+    }
+    if (options->log_file_bytes % IO_BLOCK_BYTES != 0) {
+        return fst_error_set(error, FST_INVALID, "--log-file-bytes: expected a multiple of 4K");
+    }
+    if (options->log_file_bytes < options->group_bytes + IO_BLOCK_BYTES) {
+        return fst_error_set(error, FST_INVALID,
+                             "--log-file-bytes: expected at least 4K more than --group-bytes");
+    }
+    return FST_OK;
+}
+
 enum fst_status server_options_parse(struct server_options *options, int argc, char *const *argv,
                                      struct io *io, struct fst_error *error) {
     struct options parser;
     options_init(&parser, specs, SPECS_COUNT, options);
     FST_TRY(options_parse_arguments(&parser, argc, argv, error));
     if (options->config[0]) FST_TRY(options_read_file(&parser, io, options->config, error));
-    return FST_OK;
+    return options_check(options, error);
 }
 
 void server_options_help(FILE *out) {

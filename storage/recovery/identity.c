@@ -64,10 +64,14 @@ enum fst_status identity_read(struct io *io, const char *dir, struct identity *i
     int result = io->ops->open(io, path, 0, &file);
     enum fst_status status = fst_status_from_errno(result);
     if (status == FST_NOT_FOUND) return status;
-    if (status != FST_OK) return fst_error_set(error, status, "%s: could not be opened", path);
+    if (status != FST_OK) return fst_error_set(error, status, "%s: %s", path, strerror(-result));
     int64_t bytes = io->ops->pread(io, file, text, sizeof text - 1, 0);
     (void)io->ops->close(io, file);
-    status = bytes < 0 ? fst_status_from_errno((int)bytes) : text_parse(text, identity_out);
+    if (bytes < 0) {
+        status = fst_status_from_errno((int)bytes);
+        return fst_error_set(error, status, "%s: %s", path, strerror((int)-bytes));
+    }
+    status = text_parse(text, identity_out);
     if (status == FST_OK) return FST_OK;
     return fst_error_set(error, status,
                          status == FST_INCOMPATIBLE
@@ -86,5 +90,6 @@ enum fst_status identity_write(struct io *io, const char *dir, const struct iden
                        hash_checksum(text, (size_t)length, 0));
     int result = io_replace(io, dir, path, text, (size_t)length);
     if (result == 0) return FST_OK;
-    return fst_error_set(error, fst_status_from_errno(result), "%s: could not be written", path);
+    return fst_error_set(error, fst_status_from_errno(result), "%s: could not be written: %s", path,
+                         strerror(-result));
 }

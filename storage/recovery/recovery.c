@@ -33,7 +33,7 @@ struct opening {
 
 static enum fst_status path_fail(struct opening *o, int result, const char *path) {
     return fst_error_set(o->error, fst_status_from_errno(result), "%s: %s", path,
-                         fst_status_text(fst_status_from_errno(result)));
+                         strerror(-result));
 }
 
 static enum fst_status folder_open(struct opening *o) {
