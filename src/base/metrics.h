@@ -36,7 +36,7 @@
     X(OVERLOADS, COUNTER, "overloads", "requests refused because of too much work in flight")      \
     X(CHECKPOINTS, COUNTER, "checkpoints", "checkpoints completed")                                \
     X(CHECKPOINT_ROWS, COUNTER, "checkpoint_rows", "rows written by checkpoints")                  \
-    X(LOG_FILES, GAUGE, "log_files", "log files on disk")                                          \
+    X(LOG_FILES, GAUGE, "log_files", "log files on disk, at the last checkpoint")                  \
     X(WAKES, COUNTER, "wakes", "times a shard was woken by another thread")
 
 enum metric {

@@ -131,12 +131,29 @@ static enum fst_status checkpoint_once(struct keeper *keeper, struct fst_error *
     return FST_OK;
 }
 
+static int log_file_count(void *context, const char *name) {
+    uint64_t *count = context;
+    size_t bytes = strlen(name);
+    *count += bytes > 4 && strcmp(name + bytes - 4, ".log") == 0;
+    return 0;
+}
+
+/* Files come and go seldom: looking for them at each checkpoint is enough. */
+static void log_files_count(struct keeper *keeper) {
+    struct keeper_options *o = &keeper->options;
+    struct io *io = o->store->io;
+    uint64_t count = 0;
+    if (io->ops->list(io, o->store->log_dir, log_file_count, &count) != 0) return;
+    metrics_add(o->metrics, METRIC_LOG_FILES, count - metrics_get(o->metrics, METRIC_LOG_FILES));
+}
+
 static void checkpoint_answer(struct keeper *keeper) {
     struct fst_error error = {.text = ""};
     pthread_mutex_lock(&keeper->lock);
     keeper->begun = keeper->asked;
     pthread_mutex_unlock(&keeper->lock);
     enum fst_status status = checkpoint_once(keeper, &error);
+    log_files_count(keeper);
     pthread_mutex_lock(&keeper->lock);
     keeper->done = keeper->begun;
     keeper->last_status = status;
@@ -148,6 +165,7 @@ static void checkpoint_answer(struct keeper *keeper) {
 void keeper_run(struct keeper *keeper) {
     struct io *io = keeper->options.store->io;
     int64_t next_us = io_monotonic_us(io) + keeper->options.interval_us;
+    log_files_count(keeper);
     for (;;) {
         pthread_mutex_lock(&keeper->lock);
         bool is_stopping = keeper->is_stopping;

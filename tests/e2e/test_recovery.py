@@ -196,6 +196,15 @@ def log_files(server):
     return sorted((server.data / "log").glob("*.log"))
 
 
+def test_log_files_are_counted(make_server):
+    """As the server starts, and at each checkpoint: with two shards there are at least two."""
+    server = make_server().start()
+    for _ in range(2):  # Files are made ready between the two.
+        server.fsctl("checkpoint")
+    count = server.metric("log_files")
+    assert count >= 2 and count == len(log_files(server))
+
+
 def test_damage_in_acknowledged_data_refuses_to_start(make_server):
     server = make_server(shards=1).start()
     server.apply(DEFINITIONS)
