@@ -121,6 +121,35 @@ const struct entity *catalog_find_entity(const struct catalog *catalog, const ch
     return NULL;
 }
 
+static enum fst_status name_refuse(struct fst_error *error, const char *kind, const char *name,
+                                   const struct name *space) {
+    if (!space) return fst_error_set(error, FST_UNKNOWN, "there is no %s '%s'", kind, name);
+    return fst_error_set(error, FST_UNKNOWN, "there is no %s '%s', did you mean '%s.%s'?", kind,
+                         name, space->text, name);
+}
+
+enum fst_status catalog_refuse_view(const struct catalog *catalog, const char *name,
+                                    struct fst_error *error) {
+    struct reference wanted;
+    const struct name *space = NULL;
+    bool is_bare = reference_parse(name, strlen(name), &wanted) && !wanted.space.text[0];
+    for (uint32_t i = 0; i < catalog->views_count && is_bare && !space; i++) {
+        const struct view *view = &catalog->views[i];
+        if (strcmp(view->name.text, wanted.name.text) == 0) space = &view->space;
+    }
+    return name_refuse(error, "view", name, space);
+}
+
+enum fst_status catalog_refuse_service(const struct catalog *catalog, const char *name,
+                                       struct fst_error *error) {
+    const struct name *space = NULL;
+    for (uint32_t i = 0; i < catalog->services_count && !space; i++) {
+        const struct service *service = &catalog->services[i];
+        if (strcmp(service->name.text, name) == 0) space = &service->space;
+    }
+    return name_refuse(error, "service", name, space);
+}
+
 const struct service *catalog_find_service(const struct catalog *catalog, const char *name) {
     struct reference wanted;
     if (!wanted_complete(&wanted, catalog, name) || wanted.version != 0) return NULL;

@@ -131,6 +131,12 @@ static inline const struct view_revision *view_current(const struct view *view) 
 const struct view *catalog_find_view(const struct catalog *catalog, const char *name);
 const struct entity *catalog_find_entity(const struct catalog *catalog, const char *name);
 const struct service *catalog_find_service(const struct catalog *catalog, const char *name);
+/* FST_UNKNOWN: says that there is none of this name, and which one may be meant: without a
+ * namespace a name means nothing where the catalog has several. */
+enum fst_status catalog_refuse_view(const struct catalog *catalog, const char *name,
+                                    struct fst_error *error);
+enum fst_status catalog_refuse_service(const struct catalog *catalog, const char *name,
+                                       struct fst_error *error);
 /* Column number, or -1. */
 int view_find_feature(const struct view *view, const char *name);
 

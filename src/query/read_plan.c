@@ -49,7 +49,7 @@ static enum fst_status draft_put_name(struct draft *draft, struct bytes name,
     }
     *colon = 0;
     const struct view *view = catalog_find_view(draft->catalog, text);
-    if (!view) return fst_error_set(error, FST_UNKNOWN, "there is no view '%s'", text);
+    if (!view) return catalog_refuse_view(draft->catalog, text, error);
     if (strcmp(colon + 1, "*") == 0) {
         for (uint32_t i = 0; i < view->features_count; i++) {
             FST_TRY(draft_put(draft, view, i, error));
@@ -73,7 +73,7 @@ static enum fst_status draft_put_service(struct draft *draft, struct bytes name,
     memcpy(text, name.data, name.bytes);
     text[name.bytes] = 0;
     const struct service *service = catalog_find_service(draft->catalog, text);
-    if (!service) return fst_error_set(error, FST_UNKNOWN, "there is no service '%s'", text);
+    if (!service) return catalog_refuse_service(draft->catalog, text, error);
     for (uint32_t i = 0; i < service->features_count; i++) {
         FST_TRY(draft_put(draft, service->features[i].view, service->features[i].column, error));
     }

@@ -67,7 +67,7 @@ enum fst_status write_plan_create(struct write_plan **plan_out, const struct cat
     char text[NAME_TEXT_BYTES];
     FST_TRY(name_text(names[0], text, error));
     const struct view *view = catalog_find_view(catalog, text);
-    if (!view) return fst_error_set(error, FST_UNKNOWN, "there is no view '%s'", text);
+    if (!view) return catalog_refuse_view(catalog, text, error);
     if (count == 1) return write_plan_of_view(plan_out, view);
     if (count - 1 > view->features_count) {
         return fst_error_set(error, FST_INVALID, "view '%s' has %u features, found %u names", text,

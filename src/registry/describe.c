@@ -341,6 +341,31 @@ static enum fst_status found_describe(struct description *description, struct re
     return is_made ? FST_OK : FST_NO_MEMORY;
 }
 
+/* The namespace of something of this name, or NULL. */
+static const char *space_of(const struct registry_state *state, const char *name) {
+    for (size_t i = 0; i < state->services_count; i++) {
+        if (strcmp(state->services[i]->name, name) == 0) return state->services[i]->space;
+    }
+    for (size_t i = 0; i < state->views_count; i++) {
+        if (strcmp(state->views[i]->name, name) == 0) return state->views[i]->space;
+    }
+    for (size_t i = 0; i < state->entities_count; i++) {
+        if (strcmp(state->entities[i]->name, name) == 0) return state->entities[i]->space;
+    }
+    return NULL;
+}
+
+static enum fst_status object_refuse(const struct registry_state *state, const char *name,
+                                     const struct reference *reference, struct fst_error *error) {
+    const char *space = reference->space.text[0] ? NULL : space_of(state, reference->name.text);
+    if (!space) {
+        return fst_error_set(error, FST_UNKNOWN, "there is no entity, view or service '%s'", name);
+    }
+    return fst_error_set(error, FST_UNKNOWN,
+                         "there is no entity, view or service '%s', did you mean '%s.%s'?", name,
+                         space, name);
+}
+
 enum fst_status describe_object(const struct registry_state *state, const char *name,
                                 Fst__DescribeReply **reply_out, struct fst_error *error) {
     struct reference reference;
@@ -359,10 +384,7 @@ enum fst_status describe_object(const struct registry_state *state, const char *
         if (!*reply_out) status = FST_NO_MEMORY;
     }
     region_deinit(&region);
-    if (status == FST_UNKNOWN) {
-        return fst_error_set(error, status, "there is no entity, view or service '%s'", name);
-    }
-    return status;
+    return status == FST_UNKNOWN ? object_refuse(state, name, &reference, error) : status;
 }
 
 /* ---- audit and keys ---- */

@@ -157,8 +157,15 @@ static struct catalog *catalog_make(bool has_two_spaces) {
     return catalog;
 }
 
+static void refusal_check(enum fst_status status, const struct fst_error *error,
+                          const char *expected) {
+    assert_int_equal(status, FST_UNKNOWN);
+    assert_string_equal(error->text, expected);
+}
+
 static void test_finding(void **state) {
     (void)state;
+    struct fst_error error;
     struct catalog *one = catalog_make(false);
     struct catalog *two = catalog_make(true);
     assert_int_equal(catalog_check(one), FST_OK);
@@ -181,6 +188,15 @@ static void test_finding(void **state) {
     assert_null(catalog_find_entity(one, "e@1"));
     assert_ptr_equal(catalog_find_service(one, "s"), &one->services[0]);
     assert_null(catalog_find_service(one, "v"));
+    refusal_check(catalog_refuse_view(two, "v", &error), &error,
+                  "there is no view 'v', did you mean 'm.v'?");
+    refusal_check(catalog_refuse_view(two, "v@2", &error), &error,
+                  "there is no view 'v@2', did you mean 'm.v@2'?");
+    refusal_check(catalog_refuse_view(two, "o.v", &error), &error, "there is no view 'o.v'");
+    refusal_check(catalog_refuse_view(two, "V", &error), &error, "there is no view 'V'");
+    refusal_check(catalog_refuse_service(two, "s", &error), &error,
+                  "there is no service 's', did you mean 'm.s'?");
+    refusal_check(catalog_refuse_service(two, "v", &error), &error, "there is no service 'v'");
     assert_int_equal(view_find_feature(&one->views[0], "b"), 1);
     assert_int_equal(view_find_feature(&one->views[0], "c"), -1);
     assert_int_equal(view_current(&one->views[0])->features_count, 2);

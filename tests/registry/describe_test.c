@@ -108,6 +108,8 @@ static void test_unknown_names(void **state) {
         assert_int_equal(registry_describe(registry, unknown[i], &reply, &error), FST_UNKNOWN);
         assert_non_null(strstr(error.text, unknown[i]));
     }
+    assert_int_equal(registry_describe(registry, "s", &reply, &error), FST_UNKNOWN);
+    assert_non_null(strstr(error.text, "did you mean 'n.s'?"));
     for (size_t i = 0; i < sizeof invalid / sizeof invalid[0]; i++) {
         assert_int_equal(registry_describe(registry, invalid[i], &reply, &error), FST_INVALID);
     }
