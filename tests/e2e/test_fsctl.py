@@ -215,6 +215,29 @@ def test_many_keys(store, tmp_path):
     )
 
 
+def test_keys_from_a_file(store, tmp_path):
+    keys = tmp_path / "keys.csv"
+
+    def ask(text):
+        keys.write_bytes(text)
+        return store.fsctl("get", "--features", "limits:*", "--keys", keys, check=False)
+
+    done = ask(b'\xef\xbb\xbfnumber,bank\r\n1,""\r\n\r\n2,"a,""b"""')
+    assert done.returncode == 0 and 'bank=a,"b", number=2' in done.stdout
+    for text, expected in (
+        (b'number,bank\n1,a\n2,"b\n', "row 2: expected quotes around the whole field"),
+        (b'number,bank\n1,"a"b\n', "row 1: expected quotes around the whole field"),
+        (b'number,bank\n1,a"b"\n', "row 1: expected quotes around the whole field"),
+        (b"number,bank\n1,a\0\n2,b\n", "found a NUL byte"),
+        (b"number,bank\n1\n", "row 1: expected 2 fields, found 1"),
+        (b'number,"bank\n', "expected the columns bank, number"),
+        (b"", "expected the columns bank, number"),
+    ):
+        done = ask(text)
+        assert done.returncode == 1 and expected in done.stderr, done
+        assert done.stdout == ""
+
+
 # ---- import ----
 
 

@@ -55,7 +55,9 @@ static enum ctl_exit keys_read(struct ctl *ctl, struct entity_keys *keys) {
         struct fst_error error;
         enum fst_status status = file_read_whole(ctl, path, &text, &bytes, &error);
         if (status != FST_OK) return ctl_fail(ctl, status, "%s", error.text);
-        done = entity_keys_read_csv(keys, ctl, text);
+        done = strlen(text) == bytes
+                   ? entity_keys_read_csv(keys, ctl, text)
+                   : ctl_fail(ctl, FST_INVALID, "--keys: expected text, found a NUL byte");
         free(text);
     }
     if (done == CTL_DONE && keys->count == 0) {

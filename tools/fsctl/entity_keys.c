@@ -7,6 +7,8 @@
 
 enum { COLUMNS_MAX = 64, ROOM_BYTES = 512, NONE = -1 };
 
+#define BROKEN UINT32_MAX
+
 void entity_keys_init(struct entity_keys *keys, const struct fst_handle *handle) {
     *keys = (struct entity_keys){.handle = handle, .columns_count = fst_handle_keys_count(handle)};
 }
@@ -113,7 +115,8 @@ enum ctl_exit entity_keys_read_words(struct entity_keys *keys, struct ctl *ctl) 
 
 /* ---- CSV ---- */
 
-/* Cuts the record at *at_io into 0-ended fields, in place. Returns how many; 0 at the end. */
+/* Cuts the record at *at_io into 0-ended fields, in place. Returns how many; 0 at the end, BROKEN
+ * if quotes are not around a whole field. */
 static uint32_t record_cut(char **at_io, const char *fields[COLUMNS_MAX]) {
     char *at = *at_io;
     uint32_t count = 0;
@@ -124,11 +127,14 @@ static uint32_t record_cut(char **at_io, const char *fields[COLUMNS_MAX]) {
         fields[count++] = out;
         bool is_quoted = *at == '"';
         if (is_quoted) at++;
-        for (; *at && (is_quoted || !strchr(",\r\n", *at)); at++) {
-            if (is_quoted && *at == '"' && *++at != '"') is_quoted = false;
-            if (!*at || (!is_quoted && strchr(",\r\n", *at))) break;
+        for (; *at && (is_quoted || !strchr(",\r\n\"", *at)); at++) {
+            if (is_quoted && *at == '"' && *++at != '"') {
+                is_quoted = false;
+                break;
+            }
             *out++ = *at;
         }
+        if (is_quoted || (*at && !strchr(",\r\n", *at))) return BROKEN;
         is_last = *at != ',';
         if (*at) at++;
         *out = '\0';
@@ -157,13 +163,19 @@ static enum ctl_exit header_read(struct entity_keys *keys, struct ctl *ctl, char
 enum ctl_exit entity_keys_read_csv(struct entity_keys *keys, struct ctl *ctl, char *text) {
     int columns[COLUMNS_MAX];
     uint32_t fields_count = 0;
-    char *at = text;
+    bool has_mark = strncmp(text, "\xef\xbb\xbf", 3) == 0; /* byte order mark */
+    char *at = has_mark ? text + 3 : text;
     enum ctl_exit done = header_read(keys, ctl, &at, columns, &fields_count);
     if (done != CTL_DONE) return done;
     const char *fields[COLUMNS_MAX];
     uint32_t count;
     while ((count = record_cut(&at, fields)) > 0) {
         const char *texts[COLUMNS_MAX] = {NULL};
+        if (count == BROKEN) {
+            return ctl_fail(ctl, FST_INVALID,
+                            "--keys: row %zu: expected quotes around the whole field",
+                            keys->count + 1);
+        }
         if (count != fields_count) {
             return ctl_fail(ctl, FST_INVALID, "--keys: row %zu: expected %u fields, found %u",
                             keys->count + 1, fields_count, count);
