@@ -26,12 +26,10 @@ static char *text_copy(const char *text, size_t bytes, size_t bytes_max) {
     return copy;
 }
 
-/* Text for a protobuf string, which must be UTF-8: other bytes become '?'. */
-static char *text_copy_plain(struct bytes found) {
-    char *copy = text_copy((const char *)found.data, found.bytes, FOUND_BYTES);
-    for (char *at = copy; at && *at; at++) {
-        if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e) *at = '?';
-    }
+/* Text for a protobuf string, which must be UTF-8: other bytes are told as numbers. */
+static char *text_copy_printable(struct bytes found) {
+    char *copy = malloc(FOUND_BYTES);
+    if (copy) text_format_printable(found.data, found.bytes, copy, FOUND_BYTES);
     return copy;
 }
 
@@ -62,7 +60,7 @@ static enum fst_status bad_row_put(void *context, const struct row_problem *prob
     row->row = problem->row;
     row->column = text_copy_printable(problem->column);
     row->expected = text_copy(problem->expected, strlen(problem->expected), FOUND_BYTES);
-    row->found = text_copy_plain(problem->found);
+    row->found = text_copy_printable(problem->found);
     row->record.data =
         (uint8_t *)text_copy((const char *)problem->record.data, problem->record.bytes, SIZE_MAX);
     row->record.len = problem->record.bytes;
@@ -162,7 +160,7 @@ static const struct view *view_find(const struct control *control, const char *n
                                     struct fst_error *error) {
     const struct catalog *catalog = atomic_load(&control->engine->definitions)->catalog;
     const struct view *view = catalog_find_view(catalog, name);
-    if (!view) (void)fst_error_set(error, FST_UNKNOWN, "there is no view '%s'", name);
+    if (!view) (void)catalog_refuse_view(catalog, name, error);
     return view;
 }
 

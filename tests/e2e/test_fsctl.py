@@ -322,6 +322,8 @@ def test_bad_rows_are_kept_aside(store, tmp_path):
         ("customer_id,event_time,scor\n1,2,3\n", 1, "scor"),
         ("customer_id,score\n1,2\n", 1, "event_time"),
         ("customer_id,event_time\n", 0, ""),
+        ("customer_id,event_time,scor\n", 1, "scor"),
+        ("customer_id,event_time,score\r1,2,3\r", 1, "header"),
     ],
 )
 def test_headers(store, tmp_path, text, code, expected):
@@ -330,6 +332,30 @@ def test_headers(store, tmp_path, text, code, expected):
     done = store.fsctl("import", path, "--view", "profile", check=False)
     assert done.returncode == code and expected in done.stderr
     assert done.stderr.count("\n") <= 1
+
+
+def test_a_file_without_rows_is_for_a_view_that_is_there(store, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("customer_id,event_time\n")
+    assert store.fsctl("import", path, "--view", "nothing", check=False).returncode == 4
+
+
+def test_bad_rows_for_programs(store, tmp_path):
+    """With --json every line is an object, and each says why: of import and of put."""
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        f"customer_id,event_time,score\n1,{DAY},été\n2,{DAY},1\n3,2999-01-01T00:00:00Z,1\n"
+        + f"x,{DAY},1\n" * 20
+    )
+    arguments = ["--json", "import", path, "--view", "profile", "--skip-bad", tmp_path / "bad"]
+    done = store.fsctl(*arguments, check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["rows_bad"] == 22
+    rows = [json.loads(line) for line in done.stderr.splitlines()]
+    assert rows[0]["row"] == 1 and rows[0]["column"] == "score" and rows[0]["found"] == "été"
+    assert rows[1]["row"] == 3 and rows[1]["error"] == "FUTURE" and len(rows) == 22
+    done = store.fsctl("--json", "put", "profile", '{"customer_id": "x"}', check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["rows_bad"] == 1
+    assert json.loads(done.stderr)["column"] == "customer_id"
 
 
 def test_an_interrupted_import_says_where_to_go_on(store):

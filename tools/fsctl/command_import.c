@@ -42,6 +42,7 @@ struct import {
     FILE *bad_file; /* NULL: the first bad row ends the import */
     bool ack_memory;
     bool is_ending;    /* nothing more is sent */
+    bool has_piece;    /* one was read */
     bool has_answer;   /* until there is one, only one piece is on its way */
     uint64_t from_row; /* the first one */
     uint64_t shown_count;
@@ -130,11 +131,12 @@ static void bad_rows_take(struct piece *piece, Fst__ImportReply *reply) {
     struct import *import = piece->import;
     qsort(reply->bad_rows, reply->n_bad_rows, sizeof(Fst__BadRow *), rows_compare);
     ctl_progress_deinit(&import->progress);
+    uint64_t shown_max = import->ctl->is_json ? UINT64_MAX : SHOWN_MAX;
     for (size_t i = 0; i < reply->n_bad_rows; i++) {
-        if (import->shown_count++ < SHOWN_MAX) bad_row_print(import->ctl->err, reply->bad_rows[i]);
+        if (import->shown_count++ < shown_max) bad_row_print(import->ctl, reply->bad_rows[i]);
         if (import->bad_file) bad_record_keep(piece, reply->bad_rows[i]->row);
     }
-    if (import->shown_count > SHOWN_MAX && import->shown_count - reply->n_bad_rows <= SHOWN_MAX) {
+    if (import->shown_count > shown_max && import->shown_count - reply->n_bad_rows <= shown_max) {
         fprintf(import->ctl->err, "more bad rows are not shown\n");
     }
 }
@@ -211,12 +213,14 @@ static bool piece_send(struct piece *piece) {
 }
 
 /* Reads the next piece into memory of its own. False at the end of the file, and after a
- * failure. */
+ * failure. Of a file without rows there is one empty piece: view and header may be wrong, too. */
 static bool piece_read(struct import *import, struct piece *piece) {
     struct fst_error error = {0};
     struct csv_chunk chunk;
     enum fst_status status = csv_chunks_next(&import->chunks, UINT64_MAX, &chunk, &error);
-    if (status == FST_NOT_FOUND) return false;
+    if (status == FST_NOT_FOUND && import->has_piece) return false;
+    if (status == FST_NOT_FOUND) status = FST_OK;
+    import->has_piece = true;
     if (status == FST_OK && chunk.records.bytes > piece->capacity) {
         uint8_t *grown = realloc((void *)(uintptr_t)piece->chunk.records.data, chunk.records.bytes);
         if (grown) {
@@ -234,7 +238,7 @@ static bool piece_read(struct import *import, struct piece *piece) {
         return false;
     }
     uint8_t *records = (uint8_t *)(uintptr_t)piece->chunk.records.data;
-    memcpy(records, chunk.records.data, chunk.records.bytes);
+    if (chunk.records.bytes > 0) memcpy(records, chunk.records.data, chunk.records.bytes);
     piece->chunk = chunk;
     piece->chunk.records.data = records;
     piece->wait_us = 0;

@@ -23,8 +23,8 @@ static enum ctl_exit json_send(struct ctl *ctl, const char *text, size_t bytes, 
     if (!reply) return ctl->exit;
     struct import_report report = {0};
     import_report_add(&report, reply->put);
-    for (size_t i = 0; i < reply->put->n_bad_rows && !ctl->is_json; i++) {
-        bad_row_print(ctl->err, reply->put->bad_rows[i]);
+    for (size_t i = 0; i < reply->put->n_bad_rows; i++) {
+        bad_row_print(ctl, reply->put->bad_rows[i]);
     }
     import_report_print(ctl, &report, "put");
     fst__control_reply__free_unpacked(reply, NULL);

@@ -58,8 +58,25 @@ static bool is_status(const char *name) {
     return false;
 }
 
-void bad_row_print(FILE *out, const Fst__BadRow *row) {
+static void bad_row_json(struct ctl *ctl, const Fst__BadRow *row) {
+    struct ctl_json json = {.out = ctl->err};
+    bool is_refused = is_status(row->found) && !row->column[0];
+    ctl_json_begin(&json, NULL, '{');
+    ctl_json_unsigned(&json, "row", row->row);
+    if (row->column[0]) ctl_json_text(&json, "column", row->column);
+    ctl_json_text(&json, is_refused ? "error" : "found", row->found);
+    ctl_json_text(&json, is_refused ? "text" : "expected", row->expected);
+    ctl_json_end(&json, '}');
+    fputc('\n', ctl->err);
+}
+
+void bad_row_print(struct ctl *ctl, const Fst__BadRow *row) {
     char found[FOUND_BYTES];
+    FILE *out = ctl->err;
+    if (ctl->is_json) {
+        bad_row_json(ctl, row);
+        return;
+    }
     text_format_printable(row->found, strlen(row->found), found, sizeof found);
     fprintf(out, "row %" PRIu64, row->row);
     if (is_status(row->found) && !row->column[0]) {

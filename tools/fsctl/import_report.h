@@ -23,8 +23,8 @@ void import_report_add(struct import_report *report, const Fst__ImportReply *rep
 /* The summary: a line for people, or an object. `verb` is what was done. */
 void import_report_print(struct ctl *ctl, const struct import_report *report, const char *verb);
 
-/* row 17, column 'x': expected a float64, found 'abc' */
-void bad_row_print(FILE *out, const Fst__BadRow *row);
+/* row 17, column 'x': expected a float64, found 'abc'; with --json the same as an object. */
+void bad_row_print(struct ctl *ctl, const Fst__BadRow *row);
 
 /* Reads --ack. */
 enum ctl_exit ack_read(struct ctl *ctl, bool *ack_memory_out);
