@@ -510,7 +510,7 @@ def test_an_import_survives_the_death_of_the_server(store):
         (["list", "--key-file", "none"], 4, "none"),
         (["list", "--color", "red"], 2, "expected auto, always or never"),
         (["list", "--server", "127.0.0.1:1"], 3, "is fsd running there?"),
-        (["dump", "dir", "all"], 2, "expected log, meta or table"),
+        (["dump", "dir", "table"], 2, "expected log or meta"),
     ],
 )
 def test_what_makes_no_sense(arguments, code, expected):

@@ -39,8 +39,8 @@ enum ctl_exit ctl_check(struct ctl *ctl) {
 
 enum ctl_exit ctl_dump(struct ctl *ctl) {
     const char *what = ctl->words_count > 1 ? ctl->words[1] : "log";
-    if (strcmp(what, "log") != 0 && strcmp(what, "meta") != 0 && strcmp(what, "table") != 0) {
-        return ctl_misuse(ctl, "expected log, meta or table, found '%s'", what);
+    if (strcmp(what, "log") != 0 && strcmp(what, "meta") != 0) {
+        return ctl_misuse(ctl, "expected log or meta, found '%s'", what);
     }
     return fsd_exec(ctl, "--dump", what);
 }

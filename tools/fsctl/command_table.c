@@ -110,7 +110,7 @@ const struct ctl_command ctl_commands[] = {
     {"check", "DIR", "Walk all files of a stopped store and verify every checksum",
      "Runs fsd --check, the fsd beside this program or in $PATH.", "fsctl check /var/lib/fstore\n",
      no_options, 1, 1, ctl_check},
-    {"dump", "DIR [log|meta|table]", "Print what a stopped store holds (default: log)",
+    {"dump", "DIR [log|meta]", "Print what a stopped store holds (default: log)",
      "Runs fsd --dump, the fsd beside this program or in $PATH.",
      "fsctl dump /var/lib/fstore meta\n", no_options, 1, 2, ctl_dump},
     {"completion", "bash", "Print the shell completion", "", "source <(fsctl completion bash)\n",
