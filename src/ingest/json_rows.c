@@ -25,8 +25,10 @@ static json_t *piece_parse(const struct json_piece *piece, struct fst_error *err
     if (object) return object;
     uint32_t column = (uint32_t)failure.column;
     if (failure.line == 1) column += piece->place.column;
+    bool is_null_character = json_error_code(&failure) == json_error_null_character;
     (void)fst_error_set(error, FST_INVALID, "JSON %u:%u: %s",
-                        piece->place.line + (uint32_t)failure.line - 1, column, failure.text);
+                        piece->place.line + (uint32_t)failure.line - 1, column,
+                        is_null_character ? "expected text without \\u0000" : failure.text);
     return NULL;
 }
 

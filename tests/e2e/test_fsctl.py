@@ -522,6 +522,8 @@ def test_what_makes_no_sense(arguments, code, expected):
     "arguments, code, expected",
     [
         (["describe", "nothing"], 4, "nothing"),
+        (["put", "profile", ""], 1, "JSON: expected an object or an array"),
+        (["put", "profile", '{"label": "\\u0000"}'], 1, "JSON 1:18: expected text without"),
         (["put", "nothing", "{}"], 4, "no view 'nothing'"),
         (["put", "profile", "{"], 1, "JSON"),
         (

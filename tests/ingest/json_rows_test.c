@@ -127,14 +127,14 @@ static void test_a_problem_may_end_the_reading(void **state) {
 static const struct refused_case {
     const char *text, *problem;
 } refused_cases[] = {
-    {"", "JSON 1:0: "},
+    {"", "JSON: expected an object or an array of objects, found nothing"},
+    {"{\"a\": \"\\u0000\"}", "JSON 1:14: expected text without \\u0000"},
     {"{", "JSON 1:1: "},
     {"[1]", "JSON: expected an object or an array of at most 65536 objects"},
     {"7", "JSON: expected an object or an array of at most 65536 objects"},
     {"[{}, []]", "JSON: expected an object or an array of at most 65536 objects"},
     {"{\"a\": 1, \"a\": 2}", "duplicate object key"},
     {"{\"a\": 99999999999999999999}", "too big integer"},
-    {"{\"a\": \"\\u0000\"}", "\\u0000 is not allowed"},
     {"{\"a\": \"\xff\"}", "unable to decode byte 0xff"},
     {"{}\n{}", "JSON 2:0: end of file expected"},
     {"[{\"a\": 1},\n  {\"a\": 1, 7}]", "JSON 2:12: "},

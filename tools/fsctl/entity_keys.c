@@ -149,7 +149,7 @@ static enum ctl_exit header_read(struct entity_keys *keys, struct ctl *ctl, char
     const char *fields[COLUMNS_MAX];
     uint32_t count = record_cut(at_io, fields);
     columns_format(keys, names, sizeof names);
-    bool is_complete = count == keys->columns_count;
+    bool is_complete = count != BROKEN && count == keys->columns_count;
     for (uint32_t i = 0; i < count && is_complete; i++) {
         columns[i] = column_find(keys, fields[i], strlen(fields[i]));
         is_complete = columns[i] != NONE;
