@@ -622,6 +622,14 @@ def test_completion(store):
     assert words("im") == ["import"]
     assert words("key", "c") == ["create"]
     assert words("list", "v") == ["views"]
+    assert words("--json", "li") == ["list"]
+    assert words("-s", f"127.0.0.1:{store.port}", "--color", "never", "li") == ["list"]
+    assert words("--json", "key", "c") == ["create"]
+    assert words("help", "key", "c") == ["create"] and words("help", "im") == ["import"]
+    assert words("list", "--color", "a") == ["auto", "always"]
+    assert words("--server", "") == []
+    assert words("dump", "folder", "") == ["log", "meta"]
+    assert words("get", "--service=t.") == ["t.all"]
     assert "--skip-bad" in words("import", "--s")
     assert words("import", "--view", "pro") == ["profile"]
     there = {"FSTORE_SERVER": f"127.0.0.1:{store.port}"}
@@ -633,11 +641,25 @@ def test_completion(store):
     assert run("words", 3, "fsctl", "import", "--view", "pro", environment=nowhere).stdout == ""
     assert run("words", 5, *line, environment=nowhere).stdout.split() == ["t.all", "all"]
     shell = (
-        f"PATH={BUILD}:$PATH; source <(fsctl completion bash); COMP_WORDS=(fsctl che);"
-        " COMP_CWORD=1; _fsctl; echo ${COMPREPLY[@]}"
+        f"PATH={BUILD}:$PATH; source <(fsctl completion bash); COMP_POINT=${{#COMP_LINE}};"
+        " _fsctl; echo ${COMPREPLY[@]}"
     )
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["checkpoint", "check"]
+    for line, expected in (
+        ("fsctl che", ["checkpoint", "check"]),
+        (f"fsctl -s 127.0.0.1:{store.port} describe f", ["fast"]),
+        ("fsctl key ", ["create", "list", "revoke"]),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", shell],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "COMP_LINE": line},
+        )
+        assert done.stdout.split() == expected
+    store.apply("namespace: u\nentities:\n  - {name: e, keys: [{name: k, type: bool}]}\n")
+    assert words("import", "--view", "t.p") == ["t.profile"]
+    assert words("import", "--view", "pro") == []  # Names alone mean nothing any more.
 
 
 def terminal_import(command):
