@@ -72,7 +72,7 @@ int command_fraud_run(int argc, char **argv) {
     struct fraud_settings settings;
     struct options options;
     struct fst_error error = {.status = FST_OK};
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    if (command_is_help(argc, argv)) {
         help_print();
         return EXIT_DONE;
     }
@@ -83,7 +83,7 @@ int command_fraud_run(int argc, char **argv) {
     if (status == FST_OK && settings.out[0] == 0)
         status = fst_error_set(&error, FST_INVALID, "expected --out DIR");
     if (status != FST_OK) {
-        fprintf(stderr, "fsbench fraud: %s\n", error.text);
+        fprintf(stderr, "fsbench fraud: %s\nTry 'fsbench fraud --help'.\n", error.text);
         return EXIT_USAGE;
     }
     struct fraud_options fraud = {.customers_count = (uint32_t)settings.customers,

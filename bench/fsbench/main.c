@@ -21,13 +21,19 @@ static void help_print(FILE *out) {
     for (int i = 0; i < COMMANDS_COUNT; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
     fprintf(out,
-            "\nfsbench COMMAND --help lists the options. Exit codes: 0 done, 1 failed or a reply "
-            "was\nwrong, 2 wrong arguments, 3 no server.\n");
+            "\nfsbench COMMAND --help lists the options, fsbench --version says which fsbench this "
+            "is.\nExit codes: 0 done, 1 failed or a reply was wrong, 2 wrong arguments, 3 no "
+            "server.\n");
 }
 
 int main(int argc, char **argv) {
-    if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+    const char *first = argc >= 2 ? argv[1] : "";
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
         help_print(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(first, "--version") == 0) {
+        printf("fsbench %s\n", FST_VERSION_TEXT);
         return EXIT_DONE;
     }
     for (int i = 0; argc >= 2 && i < COMMANDS_COUNT; i++) {

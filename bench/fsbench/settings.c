@@ -23,7 +23,7 @@ bool settings_get(const struct settings_table *table, int argc, char **argv, voi
     FST_ASSERT(specs_count <= OPTIONS_MAX);
     memcpy(specs, shared_specs, sizeof shared_specs);
     memcpy(specs + SHARED_COUNT, table->own, table->own_count * sizeof specs[0]);
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    if (command_is_help(argc, argv)) {
         printf("usage: fsbench %s [options]\n\n%s\n", table->command, table->help);
         options_help(specs, specs_count, stdout);
         *exit_out = EXIT_DONE;
@@ -33,7 +33,8 @@ bool settings_get(const struct settings_table *table, int argc, char **argv, voi
     struct fst_error error = {.status = FST_OK};
     options_init(&options, specs, specs_count, values);
     if (options_parse_arguments(&options, argc, argv, &error) == FST_OK) return true;
-    fprintf(stderr, "fsbench %s: %s\n", table->command, error.text);
+    fprintf(stderr, "fsbench %s: %s\nTry 'fsbench %s --help'.\n", table->command, error.text,
+            table->command);
     *exit_out = EXIT_USAGE;
     return false;
 }

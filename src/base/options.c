@@ -269,7 +269,8 @@ static const struct option_spec *spec_find_negated(const struct options *options
 static enum fst_status argument_parse(struct options *options, const char *text, const char *next,
                                       int *used_out, struct fst_error *error) {
     struct argument argument = {.value = NULL};
-    FST_TRY(argument_split(text, &argument, error));
+    bool is_help = strcmp(text, "-h") == 0 && spec_find(options, "help");
+    FST_TRY(argument_split(is_help ? "--help" : text, &argument, error));
     const struct option_spec *spec = spec_find(options, argument.name);
     const struct option_spec *negated =
         spec || argument.value ? NULL : spec_find_negated(options, argument.name);

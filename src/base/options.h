@@ -17,10 +17,10 @@
  *     };
  *
  * On the command line a name is written --log-files or --log_files, with the value behind a space
- * or
- * `=`; a bool also as --plan and --no-plan. In a file it is `log_files = 8` on a line of its own, a
- * value may be in double quotes, and # begins a comment. What the command line says wins over the
- * file, in whatever order they are read; both may say a thing only once.
+ * or `=`; a bool also as --plan and --no-plan, and --help, if there is one, as -h. In a file it is
+ * `log_files = 8` on a line of its own, a value may be in double quotes, and # begins a comment.
+ * What the command line says wins over the file, in whatever order they are read; both may say a
+ * thing only once.
  *
  * Threads: one. Memory: everything is copied into the caller's struct; specs are borrowed.
  */

@@ -28,6 +28,20 @@ def fsbench(*arguments, code=0):
     return json.loads(done.stdout) if done.stdout else done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["-h"], ["help"], ["online", "-h"], ["echo", "--json", "--help"], ["fraud", "-h"]],
+)
+def test_help(arguments):
+    done = subprocess.run([str(BUILD / "fsbench"), *arguments], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("usage: fsbench") and not done.stderr
+
+
+def test_version():
+    done = subprocess.run([str(BUILD / "fsbench"), "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("fsbench ")
+
+
 def free_port():
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))

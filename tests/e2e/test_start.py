@@ -68,3 +68,8 @@ def test_options_that_make_no_sense(tmp_path, arguments, part):
     code, said = fsd(*folder, *arguments)
     assert code == 2 and part in said, said
     assert not (tmp_path / "data").exists()
+
+
+def test_help_is_asked_for_like_elsewhere():
+    code, said = fsd("-h")
+    assert code == 0 and said == fsd("--help")[1] and said.startswith("usage: fsd")
