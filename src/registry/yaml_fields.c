@@ -18,7 +18,10 @@ static void found_text(const struct yaml_node *node, char text_out[FOUND_BYTES])
         memcpy(text_out, "a mapping", sizeof "a mapping");
         return;
     case YAML_SEQUENCE:
-        memcpy(text_out, "a list", sizeof "a list");
+        if (node->children_count > 0)
+            memcpy(text_out, "a list", sizeof "a list");
+        else
+            memcpy(text_out, "an empty list", sizeof "an empty list");
         return;
     case YAML_SCALAR:
         break;

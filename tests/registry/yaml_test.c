@@ -27,8 +27,8 @@ static const struct problem_case {
     {"entity with nothing as a name", "entities:\n- name:\n  keys: [{name: k, type: bool}]\n",
      "2:3 expected a name (a-z, then a-z, 0-9 or _; at most 63 bytes), found nothing\n"},
     {"no keys", "entities:\n- {name: e, keys: []}\n",
-     "2:19 expected a list of key columns, such as [{name: customer_id, type: int64}], found a "
-     "list\n"},
+     "2:19 expected a list of key columns, such as [{name: customer_id, type: int64}], found an "
+     "empty list\n"},
     {"nine keys",
      "entities:\n- {name: e, keys: [{name: a, type: bool}, {name: b, type: bool}, {name: c, type: "
      "bool},\n"
@@ -63,7 +63,8 @@ static const struct problem_case {
     {"tag without a value", "entities:\n- {name: e, keys: [{name: k, type: bool}], tags: {a: }}\n",
      "2:51 expected a tag's value, found nothing\n"},
     {"view without features", HEAD "- {name: v, entity: e, features: []}\n",
-     "5:34 expected a list of features, such as [{name: score, type: float64}], found a list\n"},
+     "5:34 expected a list of features, such as [{name: score, type: float64}], found an empty "
+     "list\n"},
     {"view of nothing", HEAD "- {name: v, features: [{name: a, type: bool}]}\n",
      "5:3 expected the key 'entity'\n"},
     {"view of a list", HEAD "- {name: v, entity: [e], features: [{name: a, type: bool}]}\n",
@@ -132,8 +133,8 @@ static const struct problem_case {
      HEAD "- {name: v, entity: e, partial: true, features: [{name: a, type: bool}]}\n",
      "5:24 'partial' is not supported: expected a row view (features with a type)\n"},
     {"service of nothing", "services:\n- {name: s, features: []}\n",
-     "2:23 expected a list of features, such as [\"profile:score\", \"profile:*\"], found a "
-     "list\n"},
+     "2:23 expected a list of features, such as [\"profile:score\", \"profile:*\"], found an "
+     "empty list\n"},
     {"service of a mapping", "services:\n- {name: s, features: [{a: b}]}\n",
      "2:24 expected view:feature or view:*, found a mapping\n"},
     {"service of a view",
