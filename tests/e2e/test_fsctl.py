@@ -104,6 +104,10 @@ def test_definitions_are_planned_applied_and_shown(make_server, tmp_path):
     assert "label" in server.fsctl("describe", "t.profile").stdout
     (item,) = server.json("audit")
     assert item["generation"] == 1 and "@" in item["actor"] and "t.profile" in item["what"]
+    entity = "  - {{name: other_{}, keys: [{{name: k, type: bool}}]}}\n"
+    server.apply("namespace: t\nentities:\n" + "".join(map(entity.format, range(20))))
+    _, item = server.json("audit")
+    assert len(item["what"]) > 120 and item["what"] in server.fsctl("audit").stdout
     assert server.fsctl("checkpoint").stdout == "The checkpoint is written.\n"
 
 
@@ -488,6 +492,7 @@ def test_an_import_survives_the_death_of_the_server(store):
     [
         ([], 2, "Usage: fsctl"),
         (["lst"], 2, "did you mean 'list'?"),
+        (["help", "lst"], 2, "did you mean 'list'?"),
         (["key", "creat"], 2, "did you mean 'key create'?"),
         (["key"], 2, "key: expected what to do"),
         (["nonsense"], 2, "unknown command 'nonsense'"),

@@ -352,7 +352,11 @@ enum ctl_exit ctl_main(struct ctl *ctl, int argc, char **argv) {
     if (ctl_option(ctl, "version")) return ctl_version(ctl);
     if (first == argc || strcmp(argv[first], "help") == 0) {
         bool is_asked = first < argc || ctl_option(ctl, "help");
-        if (first + 1 < argc && command_find(ctl, &argv[first + 1], (uint32_t)(argc - first - 1))) {
+        uint32_t rest_count = first + 1 < argc ? (uint32_t)(argc - first - 1) : 0;
+        if (rest_count > 0) {
+            if (!command_find(ctl, &argv[first + 1], rest_count)) {
+                return command_refuse(ctl, &argv[first + 1], rest_count);
+            }
             command_help(ctl->command, ctl->out);
         } else {
             program_help(is_asked ? ctl->out : ctl->err);

@@ -244,7 +244,7 @@ static void audit_print(struct ctl *ctl, const Fst__AuditReply *audit) {
         text_table_put_format(&table, "%" PRIu64, audit->items[i]->generation);
         text_table_put(&table, at);
         text_table_put(&table, audit->items[i]->actor);
-        text_table_put(&table, audit->items[i]->what);
+        text_table_put_whole(&table, audit->items[i]->what);
     }
     text_table_print(&table, ctl->out, ctl->has_color);
     text_table_deinit(&table);

@@ -78,7 +78,9 @@ const struct ctl_command ctl_commands[] = {
      put_options, 2, 2, ctl_put},
     {"get", "(--service NAME | --features LIST) KEY=VALUE...", "Read features of entities",
      "Give every key column as COLUMN=VALUE. A column that is given again begins the next entity.\n"
-     "Values of missing or expired rows are shown by their status, defaults with a star.",
+     "Values of missing or expired rows are shown by their status, defaults with a star. Long "
+     "values\n"
+     "are cut; --json has them whole.",
      "fsctl get --service fraud_v1 customer_id=1 terminal_id=2\n"
      "fsctl get --features 'customer_profile:*' customer_id=1 customer_id=2\n"
      "fsctl --json get --features customer_profile:segment --keys customers.csv\n",

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+enum { CELL_BYTES_MIN = 8 };
+
 bool text_table_init(struct text_table *table, uint32_t columns_count, const char *alignment) {
     *table = (struct text_table){.columns_count = columns_count};
     table->is_right = calloc(columns_count, sizeof *table->is_right);
@@ -23,7 +25,8 @@ void text_table_deinit(struct text_table *table) {
     *table = (struct text_table){0};
 }
 
-void text_table_put(struct text_table *table, const char *text) {
+/* Control characters take four bytes each. */
+static void cell_put(struct text_table *table, const char *text, size_t cell_bytes_max) {
     if (table->cells_count == table->cells_max) {
         size_t cells_max = table->cells_max ? table->cells_max * 2 : 64;
         char **grown = realloc(table->cells, cells_max * sizeof *grown);
@@ -31,10 +34,20 @@ void text_table_put(struct text_table *table, const char *text) {
         table->cells = grown;
         table->cells_max = cells_max;
     }
-    char cell[TEXT_TABLE_CELL_BYTES];
-    text_format_printable(text, strlen(text), cell, sizeof cell);
-    char *copy = strdup(cell);
-    if (copy) table->cells[table->cells_count++] = copy;
+    size_t bytes = 4 * strlen(text) + CELL_BYTES_MIN;
+    if (bytes > cell_bytes_max) bytes = cell_bytes_max;
+    char *cell = malloc(bytes);
+    if (!cell) return;
+    text_format_printable(text, strlen(text), cell, bytes);
+    table->cells[table->cells_count++] = cell;
+}
+
+void text_table_put(struct text_table *table, const char *text) {
+    cell_put(table, text, TEXT_TABLE_CELL_BYTES);
+}
+
+void text_table_put_whole(struct text_table *table, const char *text) {
+    cell_put(table, text, SIZE_MAX);
 }
 
 void text_table_put_format(struct text_table *table, const char *format, ...) {

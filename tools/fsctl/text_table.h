@@ -29,6 +29,8 @@ bool text_table_init(struct text_table *table, uint32_t columns_count, const cha
 void text_table_deinit(struct text_table *table);
 /* Cells beyond the memory are dropped. */
 void text_table_put(struct text_table *table, const char *text);
+/* The same for a cell that is shown whole, however long it is. */
+void text_table_put_whole(struct text_table *table, const char *text);
 void text_table_put_format(struct text_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Two spaces between columns; the head bold if `has_color`. */
