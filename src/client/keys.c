@@ -68,15 +68,18 @@ enum fst_status fst_keys_put(struct fst_keys *keys, struct fst_value value) {
         keys->status = column_append(keys, handle->keys[keys->column].type, &value);
     }
     if (keys->status != FST_OK) return keys->status;
-    keys->column += 1;
-    if (keys->column < handle->keys_count) return FST_OK;
-    keys->column = 0;
-    keys->count += 1;
+    if (keys->column + 1 < handle->keys_count) {
+        keys->column += 1;
+        return FST_OK;
+    }
     if (keys->canonical.bytes - keys->key_begin > CLIENT_KEY_BYTES_MAX) {
         keys->status = FST_TOO_LARGE;
+        return keys->status;
     }
+    keys->column = 0;
+    keys->count += 1;
     keys->key_begin = keys->canonical.bytes;
-    return keys->status;
+    return FST_OK;
 }
 
 /* ---- reading ---- */
@@ -94,12 +97,12 @@ static enum fst_status keys_check(const struct fst_keys *keys, struct fst_error 
                              "the key columns changed; clear the keys and put them again");
     }
     if (keys->status != FST_OK) {
-        return fst_error_set(error, keys->status, "key %u, column '%s': %s", keys->count,
+        return fst_error_set(error, keys->status, "key %u, column '%s': %s", keys->count + 1,
                              handle->keys[keys->column].name, fst_status_text(keys->status));
     }
     if (keys->column != 0) {
-        return fst_error_set(error, FST_INVALID, "key %u has no value for column '%s'", keys->count,
-                             handle->keys[keys->column].name);
+        return fst_error_set(error, FST_INVALID, "key %u has no value for column '%s'",
+                             keys->count + 1, handle->keys[keys->column].name);
     }
     if (keys->count == 0) return fst_error_set(error, FST_INVALID, "expected at least one key");
     return FST_OK;

@@ -199,12 +199,15 @@ enum ctl_exit entity_keys_put(const struct entity_keys *keys, struct ctl *ctl, s
             struct fst_value value;
             struct fst_error error = {0};
             enum fst_status status = FST_TOO_LARGE;
-            (void)fst_error_set(&error, status, "expected at most 256 bytes, found %zu",
-                                found.bytes);
             if (found.bytes <= 2 * sizeof room) {
                 status = fst_value_parse(column.type, found, room, &value, &error);
             }
             if (status == FST_OK) status = fst_keys_put(out, value);
+            if (status == FST_TOO_LARGE) {
+                (void)fst_error_set(&error, status,
+                                    "expected a key of at most 256 bytes, of which a string takes "
+                                    "its length and 2");
+            }
             if (status != FST_OK) {
                 return ctl_fail(ctl, status, "key %zu, %s: %s", key + 1, column.name,
                                 error.text[0] ? error.text : fst_status_text(status));
