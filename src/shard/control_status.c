@@ -100,6 +100,7 @@ static bool metrics_put(const struct engine *engine, Fst__StatusReply *reply) {
 static bool fields_put(struct control *control, Fst__StatusReply *reply,
                        const struct totals *totals) {
     struct engine *engine = control->engine;
+    const struct definitions *definitions = atomic_load(&engine->definitions);
     Fst__Field ***f = &reply->fields;
     size_t *n = &reply->n_fields;
     char started[TIME_TEXT_BYTES];
@@ -114,6 +115,7 @@ static bool fields_put(struct control *control, Fst__StatusReply *reply,
            field_put(f, n, "shards", "%" PRIu32, engine->shards_count) &&
            field_put(f, n, "partitions", "%" PRIu32, engine->partitions_count) &&
            field_put(f, n, "generation", "%" PRIu64, registry_generation(control->registry)) &&
+           field_put(f, n, "api_keys", "%u", access_keys_count(definitions->access)) &&
            field_put(f, n, "disk_full", "%s", engine->is_disk_full ? "yes" : "no") &&
            field_put(f, n, "rows", "%" PRIu64, sum->rows_count) &&
            field_put(f, n, "memory_limit_bytes", "%" PRIu64, engine->budget.limit_bytes) &&

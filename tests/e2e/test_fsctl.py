@@ -589,6 +589,8 @@ def test_address_and_key_come_from_the_environment(store, tmp_path):
     reader = {**there, "FSTORE_KEY": made.stdout.strip()}
     assert run("list", environment=reader).returncode == 0
     assert run("put", "profile", "{}", environment=reader).returncode == 5
+    status = json.loads(run("--json", "status", environment=reader).stdout)
+    assert status["fields"]["api_keys"] == "2"
     assert run("key", "list", environment=reader).returncode == 5
     listed = run("key", "list", "--key-file", path, environment=there).stdout
     assert "reader" in listed and boss not in listed
