@@ -1,5 +1,6 @@
 #include "server/inspect.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +12,13 @@
 #include "storage/recovery/identity.h"
 #include "storage/recovery/recovery.h"
 
-enum { PATH_BYTES = 2048 };
+/* A process that was killed holds its lock for some milliseconds more. */
+enum { PATH_BYTES = 2048, LOCK_WAIT_US = 2000000, LOCK_RETRY_US = 10000 };
 
 struct inspection {
     const struct server_options *options;
     struct io *io;
+    io_file lock_file; /* -1: none */
     struct registry *registry;
     struct catalog *catalog;
     struct identity identity;
@@ -36,6 +39,13 @@ static void line_put(const struct inspection *i, const char *part, bool is_ok, c
         putchar((unsigned char)*at < 0x20 ? ' ' : *at);
     }
     printf("\"}\n");
+}
+
+/* A full disk must not look like a store without problems. */
+static int output_end(void) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return SERVER_DONE;
+    fprintf(stderr, "fsd: the output could not be written\n");
+    return SERVER_FAILED;
 }
 
 static void problem_put(struct inspection *i, const char *part, const struct fst_error *error) {
@@ -151,9 +161,30 @@ static void log_part_check(struct inspection *i) {
     line_put(i, "log", true, text);
 }
 
+/* Files that are written meanwhile would look damaged; the lock keeps servers away, too. */
+static enum fst_status store_lock(struct inspection *i, struct fst_error *error) {
+    struct io *io = i->io;
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/LOCK", i->options->data);
+    if (io->ops->open(io, path, 0, &i->lock_file) != 0) {
+        i->lock_file = -1; /* A copy may be without it. */
+        return FST_OK;
+    }
+    int64_t until_us = io_monotonic_us(io) + LOCK_WAIT_US;
+    int result = io->ops->lock(io, i->lock_file);
+    while (result == -EWOULDBLOCK && io_monotonic_us(io) < until_us) {
+        io->ops->sleep_us(io, LOCK_RETRY_US);
+        result = io->ops->lock(io, i->lock_file);
+    }
+    if (result != -EWOULDBLOCK) return FST_OK;
+    return fst_error_set(error, FST_BUSY, "%s: another process has this store open: stop it first",
+                         i->options->data);
+}
+
 static enum fst_status inspection_init(struct inspection *i, const struct server_options *options,
                                        struct io *io, struct fst_error *error) {
     *i = (struct inspection){.options = options, .io = io};
+    FST_TRY(store_lock(i, error));
     enum fst_status status = identity_read(io, options->data, &i->identity, error);
     if (status == FST_NOT_FOUND) {
         return fst_error_set(error, status, "%s: there is no file STORE: this is no store",
@@ -166,6 +197,7 @@ static enum fst_status inspection_init(struct inspection *i, const struct server
 }
 
 static void inspection_deinit(struct inspection *i) {
+    if (i->lock_file >= 0) i->io->ops->close(i->io, i->lock_file);
     catalog_destroy(i->catalog);
     registry_destroy(i->registry);
 }
@@ -173,7 +205,13 @@ static void inspection_deinit(struct inspection *i) {
 int inspect_check(const struct server_options *options, struct io *io) {
     struct inspection i;
     struct fst_error error = {.text = ""};
-    if (inspection_init(&i, options, io, &error) != FST_OK) {
+    enum fst_status status = inspection_init(&i, options, io, &error);
+    if (status != FST_OK && status != FST_CORRUPT && !options->json) {
+        fprintf(stderr, "fsd: %s\n", error.text); /* Not damaged: not looked at. */
+        inspection_deinit(&i);
+        return SERVER_STORE;
+    }
+    if (status != FST_OK) {
         problem_put(&i, "STORE", &error);
     } else {
         char text[64];
@@ -184,7 +222,8 @@ int inspect_check(const struct server_options *options, struct io *io) {
     }
     inspection_deinit(&i);
     if (!options->json) printf("%s\n", i.problems == 0 ? "ok" : "DAMAGED");
-    return i.problems == 0 ? SERVER_DONE : SERVER_STORE;
+    int code = output_end();
+    return i.problems == 0 ? code : SERVER_STORE;
 }
 
 /* ---- dump ---- */
@@ -270,7 +309,8 @@ int inspect_dump(const struct server_options *options, struct io *io) {
         status = options->dump == SERVER_DUMP_LOG ? log_dump(&i, &error) : meta_dump(&i, &error);
     }
     inspection_deinit(&i);
-    if (status == FST_OK) return SERVER_DONE;
+    if (status == FST_OK) return output_end();
+    fflush(stdout);
     fprintf(stderr, "fsd: %s\n", error.text[0] ? error.text : fst_status_text(status));
     return SERVER_STORE;
 }

@@ -11,8 +11,8 @@
 
 #include "server/server_options.h"
 
-/* Prints a line per part and "ok" or the problems. Returns the exit code: 0, or 3 when something is
- * damaged. */
+/* Prints a line per part and "ok" or the problems. Returns the exit code: 0, 3 when something is
+ * damaged, or 1 when the lines could not be written. */
 int inspect_check(const struct server_options *options, struct io *io);
 
 /* Prints logs or LMDB. Returns the exit code. */

@@ -717,13 +717,31 @@ def test_progress_is_shown_on_a_terminal_only(store, tmp_path):
     assert "\x1b" not in store.fsctl("list").stdout
 
 
+def test_check_and_dump_leave_a_running_store_alone(store):
+    for command in ("check", "dump"):
+        done = run(command, store.data)
+        assert done.returncode == 3 and "another process has this store open" in done.stderr
+        assert done.stdout == ""
+    assert store.json("list")
+
+
 def test_check_and_dump_read_a_stopped_store(store):
     store.fsctl("put", "profile", json.dumps({"customer_id": 1, "event_time": DAY, "age": 40}))
     store.stop()
     assert run("check", store.data).stdout.rstrip().endswith("ok")
     assert "type=rows" in run("dump", store.data).stdout
     assert "change generation=1" in run("dump", store.data, "meta").stdout
-    assert run("check", pathlib.Path(store.data) / "none").returncode != 0
+    done = run("check", pathlib.Path(store.data) / "none")
+    assert done.returncode == 3 and "this is no store" in done.stderr and done.stdout == ""
+    for command in ("check", "dump"):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run(
+                [str(BUILD / "fsctl"), command, store.data],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        assert done.returncode == 1 and b"could not be written" in done.stderr
 
 
 # ---- the example program ----

@@ -23,7 +23,7 @@
     X(DONE, 0, "done")                                                                             \
     X(REFUSED, 1, "refused by the server, or done only in part")                                   \
     X(USAGE, 2, "the command line makes no sense")                                                 \
-    X(NO_SERVER, 3, "no connection; for check and dump: the store is damaged")                     \
+    X(NO_SERVER, 3, "no connection; check and dump: damaged, in use, or no store")                 \
     X(NOT_FOUND, 4, "no such entity, view, feature, service, key or file")                         \
     X(NOT_ALLOWED, 5, "the API key is missing, unknown, or lacks the role")                        \
     X(UNKNOWN, 6, "no answer in time; what was asked for may or may not have happened")            \
