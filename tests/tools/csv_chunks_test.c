@@ -217,6 +217,30 @@ static void test_an_endless_quote_ends_with_its_line(void **state) {
     free(text);
 }
 
+/* Nor is there a file of lines that never end: reading stops before it takes all memory. */
+static void test_an_endless_line_is_refused(void **state) {
+    (void)state;
+    struct csv_chunks chunks;
+    struct csv_chunk chunk;
+    struct fst_error error;
+    FILE *zeros = fopen("/dev/zero", "re");
+    assert_non_null(zeros);
+    assert_int_equal(csv_chunks_init(&chunks, zeros, &error), FST_TOO_LARGE);
+    fclose(zeros);
+    size_t bytes = CSV_LINE_BYTES_MAX + ((size_t)4 << 20);
+    char *text = malloc(bytes);
+    assert_non_null(text);
+    memset(text, 'x', bytes);
+    memcpy(text, "a\n", 2);
+    FILE *stream = stream_of(text, bytes);
+    assert_int_equal(csv_chunks_init(&chunks, stream, &error), FST_OK);
+    assert_int_equal(csv_chunks_next(&chunks, 1, &chunk, &error), FST_TOO_LARGE);
+    assert_non_null(strstr(error.text, "no line end"));
+    csv_chunks_deinit(&chunks);
+    fclose(stream);
+    free(text);
+}
+
 static const struct header_case {
     const char *text;
     enum fst_status status;
@@ -252,6 +276,7 @@ int main(void) {
         cmocka_unit_test(test_rows_can_be_skipped),
         cmocka_unit_test(test_long_records),
         cmocka_unit_test(test_an_endless_quote_ends_with_its_line),
+        cmocka_unit_test(test_an_endless_line_is_refused),
         cmocka_unit_test(test_headers),
     };
     return cmocka_run_group_tests_name("tools/csv_chunks", tests, NULL, NULL);

@@ -121,6 +121,11 @@ static enum fst_status record_find(struct csv_chunks *chunks, size_t offset, siz
             *bytes_out = bytes;
             return FST_OK;
         }
+        if (text.bytes > CSV_LINE_BYTES_MAX) {
+            return fst_error_set(error, FST_TOO_LARGE,
+                                 "expected a record of at most %d bytes, found no line end",
+                                 CSV_LINE_BYTES_MAX);
+        }
         enum fst_status status = more_read(chunks, error);
         if (status != FST_OK) return status;
     }

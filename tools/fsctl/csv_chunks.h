@@ -24,6 +24,7 @@ enum {
     CSV_CHUNK_BYTES = 256 << 10, /* of a piece, unless one record is longer */
     CSV_CHUNK_LINES_MAX = 50000, /* line ends in a piece */
     CSV_RECORD_BYTES_MAX = 8 << 20,
+    CSV_LINE_BYTES_MAX = 32 << 20, /* more than any request takes: this is no CSV file */
 };
 
 struct csv_chunks {
@@ -44,7 +45,8 @@ struct csv_chunk {
     uint64_t rows_count;
 };
 
-/* Reads the header. FST_INVALID if there is none, FST_IO_ERROR, FST_NO_MEMORY. */
+/* Reads the header. FST_INVALID if there is none, FST_TOO_LARGE if it does not end, FST_IO_ERROR,
+ * FST_NO_MEMORY. */
 FST_MUST_USE enum fst_status csv_chunks_init(struct csv_chunks *chunks, FILE *stream,
                                              struct fst_error *error);
 void csv_chunks_deinit(struct csv_chunks *chunks);
