@@ -97,10 +97,11 @@ const struct ctl_command ctl_commands[] = {
     {"status", "", "Show how the server is doing", "", "fsctl status\nfsctl status --partitions\n",
      status_options, 0, 0, ctl_status},
     {"key create", "NAME --role ROLES", "Make an API key and show it, this one time",
-     "As long as there is no key, everybody who can connect may do everything; the first key "
-     "should\n"
+     "As long as there is no key, everybody who can connect may do everything. The first key must\n"
      "have the role admin.",
-     "fsctl key create scoring --role read,write\n", key_options, 1, 1, ctl_key_create},
+     "fsctl key create boss --role admin\n"
+     "fsctl key create scoring --role read,write\n",
+     key_options, 1, 1, ctl_key_create},
     {"key list", "", "List the API keys", "", "fsctl key list\n", no_options, 0, 0, ctl_key_list},
     {"key revoke", "NAME", "Make an API key useless, at once", "", "fsctl key revoke scoring\n",
      no_options, 1, 1, ctl_key_revoke},
