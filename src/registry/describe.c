@@ -293,7 +293,10 @@ static bool service_describe(struct description *description, struct region *reg
         if (index >= 0) type = change_type(view->features[index]->type);
         Fst__Column *column = label ? column_make(region, label, type) : NULL;
         if (!column) return false;
-        if (index < 0) column->type = region_get_format(region, "%zu features", view->n_features);
+        if (index < 0) {
+            column->type = region_get_format(region, "%zu feature%s", view->n_features,
+                                             view->n_features == 1 ? "" : "s");
+        }
         description->reply.columns[description->reply.n_columns++] = column;
     }
     return true;

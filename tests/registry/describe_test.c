@@ -94,6 +94,20 @@ static void test_descriptions(void **state) {
     registry_destroy(registry);
 }
 
+static void test_one_feature_is_not_features(void **state) {
+    (void)state;
+    struct registry *registry = apply_registry();
+    assert_true(apply_text(registry, "entities:\n- {name: e, keys: [{name: k, type: bool}]}\n"
+                                     "views:\n- {name: v, entity: e, features: [{name: a, type: "
+                                     "bool}]}\nservices:\n- {name: s, features: ['v:*']}\n"));
+    Fst__DescribeReply *reply;
+    struct fst_error error;
+    assert_int_equal(registry_describe(registry, "s", &reply, &error), FST_OK);
+    assert_string_equal(reply->columns[0]->type, "1 feature");
+    fst__describe_reply__free_unpacked(reply, NULL);
+    registry_destroy(registry);
+}
+
 static void test_unknown_names(void **state) {
     (void)state;
     struct registry *registry = apply_registry();
@@ -126,6 +140,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_one_feature_is_not_features),
         cmocka_unit_test(test_unknown_names),
     };
     return cmocka_run_group_tests_name("registry/describe", tests, NULL, NULL);
