@@ -174,7 +174,7 @@ enum fst_status csv_chunks_next(struct csv_chunks *chunks, uint64_t rows_max,
     uint64_t lines = 0;
     uint64_t rows = 0;
     while (rows < rows_max) {
-        size_t record;
+        size_t record = 0;
         enum fst_status status = record_find(chunks, bytes, &record, error);
         if (status != FST_OK) return status;
         const uint8_t *at = chunks->data + chunks->begin + bytes;
