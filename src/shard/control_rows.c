@@ -26,17 +26,11 @@ static char *text_copy(const char *text, size_t bytes, size_t bytes_max) {
     return copy;
 }
 
-/* Text for a protobuf string, which must be UTF-8: other bytes are told as numbers. */
-static char *text_copy_printable(struct bytes found) {
+/* What somebody wrote, for a protobuf string, which must be UTF-8: other bytes are told as numbers,
+ * and a long text is cut. */
+static char *text_copy_printable(const void *data, size_t bytes) {
     char *copy = malloc(FOUND_BYTES);
-    if (copy) text_format_printable(found.data, found.bytes, copy, FOUND_BYTES);
-    return copy;
-}
-
-/* The same for a text that somebody wrote, such as the name of a member, cut if it is long. */
-static char *text_copy_printable(const char *text) {
-    char *copy = malloc(FOUND_BYTES);
-    if (copy) text_format_printable(text, strlen(text), copy, FOUND_BYTES);
+    if (copy) text_format_printable(data, bytes, copy, FOUND_BYTES);
     return copy;
 }
 
@@ -58,9 +52,9 @@ static enum fst_status bad_row_put(void *context, const struct row_problem *prob
     if (!row) return FST_NO_MEMORY;
     fst__bad_row__init(row);
     row->row = problem->row;
-    row->column = text_copy_printable(problem->column);
+    row->column = text_copy_printable(problem->column, strlen(problem->column));
     row->expected = text_copy(problem->expected, strlen(problem->expected), FOUND_BYTES);
-    row->found = text_copy_printable(problem->found);
+    row->found = text_copy_printable(problem->found.data, problem->found.bytes);
     row->record.data =
         (uint8_t *)text_copy((const char *)problem->record.data, problem->record.bytes, SIZE_MAX);
     row->record.len = problem->record.bytes;
