@@ -37,6 +37,10 @@ static enum fst_status text_check(struct bytes text, uint32_t *rows_count_out,
                                   struct fst_error *error) {
     struct json_pieces pieces;
     struct json_piece piece;
+    if (text.bytes == 0) {
+        return fst_error_set(error, FST_INVALID,
+                             "JSON: expected an object or an array of objects, found nothing");
+    }
     json_pieces_init(&pieces, text);
     for (;;) {
         FST_TRY(json_pieces_next(&pieces, &piece, error));
@@ -51,7 +55,7 @@ static enum fst_status text_check(struct bytes text, uint32_t *rows_count_out,
 
 enum fst_status json_rows_open(struct json_rows **rows_out, struct bytes text,
                                uint32_t *rows_count_out, struct fst_error *error) {
-    uint32_t rows_count;
+    uint32_t rows_count = 0;
     FST_TRY(text_check(text, &rows_count, error));
     struct json_rows *rows = calloc(1, sizeof *rows);
     if (!rows) return FST_NO_MEMORY;
