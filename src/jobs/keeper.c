@@ -72,33 +72,24 @@ static void change_lock_take(struct keeper *keeper) {
     }
 }
 
-/* Where the logs are, those of earlier epochs first: a checkpoint that was kept need not name them
- * again. */
-static struct log_position *positions_get(struct keeper *keeper, uint32_t *count_out) {
+/* Where the logs of this start are. */
+static void positions_get(struct keeper *keeper, struct log_position positions_out[SHARDS_MAX]) {
     const struct keeper_options *o = &keeper->options;
-    uint32_t ends_count = o->store->ends_count;
-    *count_out = ends_count + o->shards_count;
-    struct log_position *all = calloc(*count_out, sizeof *all);
-    if (!all) return NULL;
-    if (ends_count > 0) memcpy(all, o->store->ends, ends_count * sizeof *all);
-    struct log_position *positions = all + ends_count;
     change_lock_take(keeper); /* K2 */
     for (uint32_t s = 0; s < o->shards_count; s++) {
-        positions[s] = (struct log_position){
+        positions_out[s] = (struct log_position){
             .epoch = o->store->epoch,
             .shard = s,
             .group = atomic_load_explicit(&o->applied_groups[s], memory_order_acquire), /* K1 */
         };
     }
     pthread_mutex_unlock(o->change_lock);
-    return all;
 }
 
 static enum fst_status checkpoint_once(struct keeper *keeper, struct fst_error *error) {
     struct keeper_options *o = &keeper->options;
-    uint32_t positions_count;
-    struct log_position *positions = positions_get(keeper, &positions_count);
-    if (!positions) return fst_error_set(error, FST_NO_MEMORY, "no memory for a checkpoint");
+    struct log_position positions[SHARDS_MAX];
+    positions_get(keeper, positions);
     epoch_enter(o->epoch, o->epoch_seat);
     struct checkpoint_options options = {
         .meta = o->store->meta,
@@ -106,8 +97,9 @@ static enum fst_status checkpoint_once(struct keeper *keeper, struct fst_error *
         .partitions_count = o->store->partitions_count,
         .catalog = o->catalog,
         .context = o->context,
+        .done_epoch = o->store->done_epoch,
         .positions = positions,
-        .positions_count = positions_count,
+        .positions_count = o->shards_count,
         .io = o->store->io,
         .wait_us = DURABLE_WAIT_US,
         .idle = keeper_idle,
@@ -117,13 +109,11 @@ static enum fst_status checkpoint_once(struct keeper *keeper, struct fst_error *
     uint64_t rows = 0;
     enum fst_status status = checkpoint_run(&options, &rows, error);
     epoch_leave(o->epoch, o->epoch_seat);
-    free(positions);
     if (status != FST_OK) {
         log_error("checkpoint.failed", "status=%s text=\"%s\"", fst_status_name(status),
                   error->text);
         return status;
     }
-    o->store->ends_count = 0;
     metrics_add(o->metrics, METRIC_CHECKPOINTS, 1);
     metrics_add(o->metrics, METRIC_CHECKPOINT_ROWS, rows);
     log_debug("checkpoint.done", "rows=%llu took_us=%lld", (unsigned long long)rows,

@@ -296,7 +296,12 @@ static enum fst_status meta_dump(struct inspection *i, struct fst_error *error) 
     FST_TRY(meta_start(i, &meta, error));
     struct meta_visitor visitor = {
         .context = i, .change = change_dump, .row = row_dump, .log = position_dump};
+    uint32_t done_epoch = 0;
     enum fst_status status = meta_visit(meta, &visitor, error);
+    if (status == FST_OK) status = meta_get_done_epoch(meta, &done_epoch, error);
+    if (status == FST_OK) {
+        printf(i->options->json ? "{\"done_epoch\":%u}\n" : "logs done_epoch=%u\n", done_epoch);
+    }
     meta_close(meta);
     return status;
 }

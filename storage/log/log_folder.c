@@ -25,11 +25,18 @@ static int listing_append(void *context, const char *name) {
     return 0;
 }
 
-static int file_compare(const void *a, const void *b) {
+static int log_compare(const void *a, const void *b) {
     const struct log_file_id *x = a;
     const struct log_file_id *y = b;
     if (x->epoch != y->epoch) return x->epoch < y->epoch ? -1 : 1;
-    if (x->shard != y->shard) return x->shard < y->shard ? -1 : 1;
+    return (x->shard > y->shard) - (x->shard < y->shard);
+}
+
+static int file_compare(const void *a, const void *b) {
+    const struct log_file_id *x = a;
+    const struct log_file_id *y = b;
+    int order = log_compare(a, b);
+    if (order != 0) return order;
     return (x->sequence > y->sequence) - (x->sequence < y->sequence);
 }
 
@@ -62,4 +69,9 @@ uint32_t log_folder_find_end(const struct log_folder *folder, uint32_t from) {
         end += 1;
     }
     return end;
+}
+
+bool log_folder_has(const struct log_folder *folder, const struct log_file_id *id) {
+    if (folder->files_count == 0) return false;
+    return bsearch(id, folder->files, folder->files_count, sizeof *id, log_compare) != NULL;
 }

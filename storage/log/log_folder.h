@@ -27,4 +27,7 @@ void log_folder_deinit(struct log_folder *folder);
 /* The first file after `from` that belongs to another log than file `from`. */
 uint32_t log_folder_find_end(const struct log_folder *folder, uint32_t from);
 
+/* Whether there is a file of the log that `id` belongs to. */
+bool log_folder_has(const struct log_folder *folder, const struct log_file_id *id);
+
 #endif

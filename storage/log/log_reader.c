@@ -52,8 +52,7 @@ struct log_reader {
     struct window window;
     struct log_file file;
     struct log_state state;
-    struct log_record_header last;    /* the last record visited; type 0: none */
-    uint32_t done_from, durable_from; /* where position_find() goes on */
+    struct log_record_header last; /* the last record visited; type 0: none */
 };
 
 /* ---- failing ---- */
@@ -436,24 +435,46 @@ static enum fst_status file_is_done(struct log_reader *reader, const struct log_
     return FST_OK;
 }
 
-/* The search goes on behind the last answer, so that logs and positions in the same order cost one
- * step each, however many there are. */
-static uint64_t position_find(const struct log_position *positions, uint32_t count,
-                              const struct log_file_id *id, uint32_t *from) {
-    for (uint32_t step = 0; step < count; step++) {
-        uint32_t i = (*from + step) % count;
-        if (positions[i].epoch != id->epoch || positions[i].shard != id->shard) continue;
-        *from = i + 1;
-        return positions[i].group;
+enum fst_status log_positions_append(struct log_positions *positions,
+                                     const struct log_position *position) {
+    if (positions->count == positions->room) {
+        uint32_t room = positions->room ? positions->room * 2 : 64;
+        struct log_position *items = realloc(positions->items, room * sizeof *items);
+        if (!items) return FST_NO_MEMORY;
+        positions->items = items;
+        positions->room = room;
     }
-    return 0;
+    positions->items[positions->count++] = *position;
+    return FST_OK;
+}
+
+const struct log_position *log_position_find(const struct log_position *positions, uint32_t count,
+                                             uint32_t epoch, uint32_t shard) {
+    uint32_t from = 0, end = count;
+    while (from < end) {
+        uint32_t middle = from + (end - from) / 2;
+        const struct log_position *position = &positions[middle];
+        if (position->epoch == epoch && position->shard == shard) return position;
+        bool is_before =
+            position->epoch != epoch ? position->epoch < epoch : position->shard < shard;
+        if (is_before)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    return NULL;
+}
+
+static uint64_t group_of(const struct log_position *positions, uint32_t count,
+                         const struct log_file_id *id) {
+    const struct log_position *position = log_position_find(positions, count, id->epoch, id->shard);
+    return position ? position->group : 0;
 }
 
 static void state_init(struct log_reader *reader, const struct log_file_id *first) {
     const struct log_reader_options *options = reader->options;
-    uint64_t done = position_find(options->done, options->done_count, first, &reader->done_from);
-    uint64_t durable =
-        position_find(options->durable, options->durable_count, first, &reader->durable_from);
+    uint64_t done = group_of(options->done, options->done_count, first);
+    uint64_t durable = group_of(options->durable, options->durable_count, first);
     bool is_whole = first->sequence == 1;
     reader->state = (struct log_state){
         .done_group = done,
@@ -509,16 +530,12 @@ static enum fst_status log_read_one(struct log_reader *reader, const struct log_
 
 /* A log that was acknowledged beyond what is done cannot be gone as a whole. */
 static enum fst_status absent_check(struct log_reader *reader, const struct log_folder *folder) {
-    for (uint32_t i = 0; i < reader->options->durable_count; i++) {
-        const struct log_position *durable = &reader->options->durable[i];
+    const struct log_reader_options *options = reader->options;
+    for (uint32_t i = 0; i < options->durable_count; i++) {
+        const struct log_position *durable = &options->durable[i];
         struct log_file_id id = {.epoch = durable->epoch, .shard = durable->shard, .sequence = 1};
-        bool is_there = false;
-        for (uint32_t f = 0; f < folder->files_count && !is_there; f++) {
-            is_there = folder->files[f].epoch == id.epoch && folder->files[f].shard == id.shard;
-        }
-        uint64_t done = position_find(reader->options->done, reader->options->done_count, &id,
-                                      &reader->done_from);
-        if (is_there || durable->group <= done) continue;
+        if (durable->epoch < options->done_epoch || log_folder_has(folder, &id)) continue;
+        if (durable->group <= group_of(options->done, options->done_count, &id)) continue;
         log_file_format_name(&id, reader->file.name);
         return damage(reader, 0, "all files of this log are missing; group %llu was acknowledged",
                       (unsigned long long)durable->group);
@@ -547,6 +564,7 @@ enum fst_status log_read(struct io *io, const char *dir, const struct log_reader
         if (folder.files[i].epoch > result_out->epoch_max) {
             result_out->epoch_max = folder.files[i].epoch;
         }
+        if (folder.files[i].epoch < options->done_epoch) continue;
         status = log_read_one(&reader, &folder.files[i], end - i);
         file_close(&reader);
     }

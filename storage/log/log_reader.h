@@ -40,15 +40,25 @@ struct log_position {
     uint64_t group;
 };
 
+/* As many as there are, by rising epoch and shard; the caller frees `items`. */
+struct log_positions {
+    struct log_position *items;
+    uint32_t count;
+    uint32_t room;
+};
+
 struct log_reader_options {
     uint8_t store_id[STORE_ID_BYTES];
+    /* Logs of earlier epochs are in checkpoints as a whole: their files are not opened, and may
+     * have been removed. 0: none. */
+    uint32_t done_epoch;
     /* Groups known to be in checkpoints: those at or before the position of their (epoch, shard)
      * are not visited, and files that hold only such groups are not read. They may have been
-     * removed, oldest first. Logs without a position are read whole. */
+     * removed, oldest first. Logs without a position are read whole. By rising epoch and shard. */
     const struct log_position *done;
     uint32_t done_count;
     /* Groups known to be durable (acknowledged): damage up to here is never a torn tail. What is
-     * done is durable too. */
+     * done is durable too. By rising epoch and shard. */
     const struct log_position *durable;
     uint32_t durable_count;
 };
@@ -82,6 +92,13 @@ struct log_visitor {
     /* After the records of a log: its last valid group, or what is done if there is none. */
     enum fst_status (*end)(void *context, const struct log_position *last);
 };
+
+/* FST_NO_MEMORY. */
+FST_MUST_USE enum fst_status log_positions_append(struct log_positions *positions,
+                                                  const struct log_position *position);
+/* The position of a log among positions by rising epoch and shard; NULL if it is not there. */
+const struct log_position *log_position_find(const struct log_position *positions, uint32_t count,
+                                             uint32_t epoch, uint32_t shard);
 
 /* Reads everything that is not done. The visitor's own failures keep the text it set in `error`. */
 FST_MUST_USE enum fst_status log_read(struct io *io, const char *dir,

@@ -141,30 +141,19 @@ static enum fst_status files_trim(struct trim *trim, const struct log_file_id *f
     return FST_OK;
 }
 
-/* Goes on behind the last answer: logs and ends come in the same order. */
-static const struct log_position *end_of(const struct log_position *ends, uint32_t ends_count,
-                                         const struct log_file_id *id, uint32_t *from) {
-    for (uint32_t step = 0; step < ends_count; step++) {
-        uint32_t i = (*from + step) % ends_count;
-        if (ends[i].epoch != id->epoch || ends[i].shard != id->shard) continue;
-        *from = i + 1;
-        return &ends[i];
-    }
-    return NULL;
-}
-
 enum fst_status log_trim(struct io *io, const char *dir, const uint8_t store_id[STORE_ID_BYTES],
                          const struct log_position *ends, uint32_t ends_count,
                          struct fst_error *error) {
     struct trim trim = {.io = io, .dir = dir, .error = error};
     struct log_folder folder;
-    uint32_t from = 0;
     enum fst_status status = log_folder_init(&folder, io, dir, store_id, error);
     if (status != FST_OK) return status;
     for (uint32_t i = 0, next; status == FST_OK && i < folder.files_count; i = next) {
         next = log_folder_find_end(&folder, i);
-        const struct log_position *end = end_of(ends, ends_count, &folder.files[i], &from);
-        if (end) status = files_trim(&trim, &folder.files[i], next - i, end->group);
+        const struct log_file_id *first = &folder.files[i];
+        const struct log_position *end =
+            log_position_find(ends, ends_count, first->epoch, first->shard);
+        if (end) status = files_trim(&trim, first, next - i, end->group);
     }
     if (status == FST_OK) status = folder_sync(&trim);
     log_folder_deinit(&folder);

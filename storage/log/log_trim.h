@@ -18,9 +18,9 @@
 
 #include "storage/log/log_reader.h"
 
-/* `ends`: the last group of every log, as log_read() told its visitor; 0: the log has none and is
- * removed whole. Logs that are not among them are left alone, and so are those that have their end.
- * FST_CORRUPT if a log does not hold its last group, or one behind it. */
+/* `ends`: the last group of every log, as log_read() told its visitor, in that order; 0: the log
+ * has none and is removed whole. Logs that are not among them are left alone, and so are those that
+ * have their end. FST_CORRUPT if a log does not hold its last group, or one behind it. */
 FST_MUST_USE enum fst_status log_trim(struct io *io, const char *dir,
                                       const uint8_t store_id[STORE_ID_BYTES],
                                       const struct log_position *ends, uint32_t ends_count,

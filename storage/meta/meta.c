@@ -442,6 +442,22 @@ enum fst_status meta_put_log(struct meta_batch *batch, const struct log_position
     return number_put(batch, LOGS, &key, position->group);
 }
 
+enum fst_status meta_put_done_epoch(struct meta_batch *batch, uint32_t epoch) {
+    MDB_cursor *cursor;
+    MDB_val name, data;
+    int result = cursor_get(batch, LOGS, &cursor);
+    /* Big-endian keys: the earliest epochs come first. */
+    while (result == 0) {
+        result = mdb_cursor_get(cursor, &name, &data, MDB_FIRST);
+        if (result != 0) break;
+        if (name.mv_size >= sizeof epoch && big_u32(name.mv_data) >= epoch) break;
+        result = mdb_cursor_del(cursor, 0);
+    }
+    if (result != 0 && result != MDB_NOTFOUND) return status_of(result);
+    struct bytes value = {.data = (const uint8_t *)&epoch, .bytes = sizeof epoch};
+    return meta_put_value(batch, "done_epoch", value);
+}
+
 /* ---- reading ---- */
 
 __attribute__((format(printf, 4, 5))) static enum fst_status damage(struct fst_error *error,
@@ -560,6 +576,16 @@ enum fst_status meta_get_value(struct meta *meta, const char *name, void *value_
     mdb_txn_abort(reading.txn);
     free(reading.value.memory);
     return status;
+}
+
+enum fst_status meta_get_done_epoch(struct meta *meta, uint32_t *epoch_out,
+                                    struct fst_error *error) {
+    size_t bytes = sizeof *epoch_out;
+    *epoch_out = 0;
+    enum fst_status status =
+        meta_get_value(meta, "done_epoch", epoch_out, sizeof *epoch_out, &bytes, error);
+    if (status == FST_NOT_FOUND) return FST_OK;
+    return status == FST_OK && bytes != sizeof *epoch_out ? FST_CORRUPT : status;
 }
 
 /* M3 of a whole value. */

@@ -92,6 +92,8 @@ FST_MUST_USE enum fst_status meta_put_lsn(struct meta_batch *batch, uint16_t par
                                           uint64_t lsn);
 FST_MUST_USE enum fst_status meta_put_log(struct meta_batch *batch,
                                           const struct log_position *position);
+/* Logs of epochs before this one are wholly in the checkpoint; their positions are removed. */
+FST_MUST_USE enum fst_status meta_put_done_epoch(struct meta_batch *batch, uint32_t epoch);
 
 /* ---- reading ---- */
 
@@ -100,6 +102,10 @@ FST_MUST_USE enum fst_status meta_put_log(struct meta_batch *batch,
 FST_MUST_USE enum fst_status meta_get_value(struct meta *meta, const char *name, void *value_out,
                                             size_t bytes_max, size_t *bytes_out,
                                             struct fst_error *error);
+
+/* As meta_put_done_epoch() stored it; 0 if it never did. */
+FST_MUST_USE enum fst_status meta_get_done_epoch(struct meta *meta, uint32_t *epoch_out,
+                                                 struct fst_error *error);
 
 /* Functions may be NULL. Anything but FST_OK ends the visit with that status. */
 struct meta_visitor {

@@ -173,7 +173,7 @@ static enum fst_status partitions_write(struct checkpoint *checkpoint) {
 
 static enum fst_status positions_write(struct checkpoint *checkpoint) {
     const struct checkpoint_options *options = checkpoint->options;
-    enum fst_status status = FST_OK;
+    enum fst_status status = meta_put_done_epoch(checkpoint->batch, options->done_epoch);
     for (uint32_t i = 0; i < options->positions_count && status == FST_OK; i++) {
         status = meta_put_log(checkpoint->batch, &options->positions[i]);
     }

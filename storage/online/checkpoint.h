@@ -30,7 +30,8 @@ struct checkpoint_options {
      * that it has the views of all rows up to there: rows of newer views wait for the next run. */
     const struct catalog *(*catalog)(void *context);
     void *context;
-    const struct log_position *positions;
+    uint32_t done_epoch; /* logs of epochs before it are wholly in the partitions */
+    const struct log_position *positions; /* of the others */
     uint32_t positions_count;
     struct io *io;
     int64_t wait_us; /* how long visited rows may take to become durable: FST_TIMEOUT beyond */

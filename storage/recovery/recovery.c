@@ -12,7 +12,7 @@
 #include "storage/recovery/identity.h"
 #include "storage/recovery/replay.h"
 
-enum { PATH_BYTES = 1024, POSITIONS_MAX = 65536, BOOT_TEXT_BYTES = 64 };
+enum { PATH_BYTES = 1024, BOOT_TEXT_BYTES = 64 };
 
 struct opening {
     struct store *store;
@@ -22,9 +22,10 @@ struct opening {
     struct fst_error *error;
     bool is_new;
     bool is_meta_lost;
-    bool is_checkpoint_damaged;     /* rows in LMDB that are needed fail their check */
-    struct log_position *positions; /* of checkpoints, from LMDB */
-    uint32_t positions_count;
+    bool is_checkpoint_damaged;    /* rows in LMDB that are needed fail their check */
+    struct log_positions done;     /* of checkpoints, from LMDB */
+    uint32_t done_epoch;           /* likewise: logs of epochs before it are done as a whole */
+    struct log_positions ends;     /* of the logs that were read */
     uint64_t lsns[PARTITIONS_MAX]; /* of the checkpoint */
     struct catalog *catalog;
 };
@@ -116,16 +117,15 @@ static enum fst_status meta_replace(struct opening *o, const char *path) {
     int result = io->ops->rename(io, path, aside);
     if (result != 0) return path_fail(o, result, path);
     o->is_meta_lost = true;
-    o->positions_count = 0;
+    o->done.count = 0;
+    o->done_epoch = 0;
     memset(o->lsns, 0, sizeof o->lsns);
     return meta_start(o, path);
 }
 
 static enum fst_status position_visit(void *context, const struct log_position *position) {
     struct opening *o = context;
-    if (o->positions_count == POSITIONS_MAX) return FST_TOO_LARGE;
-    o->positions[o->positions_count++] = *position;
-    return FST_OK;
+    return log_positions_append(&o->done, position);
 }
 
 static enum fst_status change_visit(void *context, uint64_t generation, struct bytes change) {
@@ -144,7 +144,8 @@ static enum fst_status lsn_visit(void *context, uint16_t partition, uint64_t lsn
 static enum fst_status meta_load(struct opening *o) {
     struct meta_visitor visitor = {
         .context = o, .change = change_visit, .lsn = lsn_visit, .log = position_visit};
-    return meta_visit(o->store->meta, &visitor, o->error);
+    FST_TRY(meta_visit(o->store->meta, &visitor, o->error));
+    return meta_get_done_epoch(o->store->meta, &o->done_epoch, o->error);
 }
 
 /* The store's secret and epoch, made if they are not there. */
@@ -361,23 +362,15 @@ static enum fst_status logs_replay(struct opening *o) {
         .registry = o->registry,
         .catalog = &o->catalog,
         .is_meta_lost = o->is_meta_lost,
-        .done = o->positions,
-        .done_count = o->positions_count,
-        .ends = calloc(POSITIONS_MAX, sizeof(struct log_position)),
-        .ends_max = POSITIONS_MAX,
+        .done = &o->done,
+        .done_epoch = o->done_epoch,
+        .ends = &o->ends,
         .error = o->error,
     };
-    if (!replay.ends) return fst_error_set(o->error, FST_NO_MEMORY, "no memory");
     enum fst_status status = replay_run(&replay, o->report);
     bool is_again = false;
     if (status == FST_OK) status = ahead_restore(o, &replay, &is_again);
     if (status == FST_OK && is_again) status = replay_run(&replay, o->report);
-    if (status == FST_OK) {
-        o->store->ends = replay.ends;
-        o->store->ends_count = replay.ends_count;
-    } else {
-        free(replay.ends);
-    }
     if (status == FST_OK && replay.epoch_max > o->store->epoch) o->store->epoch = replay.epoch_max;
     return status;
 }
@@ -408,12 +401,14 @@ static enum fst_status epoch_begin(struct opening *o) {
     return FST_OK;
 }
 
-/* Old logs will not go on. That they take more room than they need is no reason not to start. */
+/* Old logs will not go on. That they take more room than they need is no reason not to start; the
+ * next start reads them again, and tries again. */
 static void logs_end(struct opening *o) {
     struct fst_error error;
     enum fst_status status = log_trim(o->options->io, o->store->log_dir, o->store->store_id,
-                                      o->store->ends, o->store->ends_count, &error);
+                                      o->ends.items, o->ends.count, &error);
     if (status != FST_OK) log_warn("log.trim_failed", "text=\"%s\"", error.text);
+    o->store->done_epoch = status == FST_OK ? o->store->epoch : o->done_epoch;
 }
 
 static void partitions_close(struct store *store) {
@@ -466,14 +461,14 @@ enum fst_status recovery_open(struct store *store_out, const struct recovery_opt
         .registry = registry,
         .report = report_out,
         .error = error ? error : &own,
-        .positions = calloc(POSITIONS_MAX, sizeof(struct log_position)),
     };
     o.error->status = FST_OK;
-    enum fst_status status = o.positions ? store_start(&o) : FST_NO_MEMORY;
+    enum fst_status status = store_start(&o);
     if (status != FST_OK && o.error->status == FST_OK) {
         fst_error_set(o.error, status, "%s: %s", options->data_dir, fst_status_text(status));
     }
-    free(o.positions);
+    free(o.done.items);
+    free(o.ends.items);
     catalog_destroy(o.catalog);
     if (status != FST_OK) recovery_close(store_out);
     report_out->took_us = io_monotonic_us(io) - start_us;
@@ -482,7 +477,6 @@ enum fst_status recovery_open(struct store *store_out, const struct recovery_opt
 
 void recovery_close(struct store *store) {
     partitions_close(store);
-    free(store->ends);
     meta_close(store->meta);
     if (store->lock_file >= 0) (void)store->io->ops->close(store->io, store->lock_file);
     *store = (struct store){.lock_file = -1};

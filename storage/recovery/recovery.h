@@ -8,8 +8,9 @@
  * partition does not reflect is applied. If LMDB is missing, or a row in it that is needed is
  * damaged, everything is rebuilt from the logs, which are all kept. Ends with the next epoch in
  * LMDB, so that the number of shards may change at every start, and with the old logs ended. There
- * is no checkpoint on this path: the first one of the running server takes the ends of the old logs
- * along (`ends`), and until then another start reads them again.
+ * is no checkpoint on this path: the first one of the running server says that the old logs are
+ * done (`done_epoch`), and until then another start reads them again. What is done costs a start no
+ * more than the name of its file, however many logs there are.
  *
  * Invariants:
  *   V1  After recovery_open every partition reflects exactly the durable records of its partition.
@@ -63,9 +64,7 @@ struct store {
     uint32_t partitions_count;
     struct partition **partitions;
     struct meta *meta;
-    struct log_position
-        *ends;           /* of the logs of earlier epochs: positions for the next checkpoint */
-    uint32_t ends_count; /* 0: a checkpoint has them */
+    uint32_t done_epoch; /* of a checkpoint from now on: earlier epochs' logs are in it wholly */
     char log_dir[IO_NAME_BYTES * 4];
 };
 

@@ -83,21 +83,18 @@ static enum fst_status record_visit(void *context, const struct log_record_heade
 
 static enum fst_status end_visit(void *context, const struct log_position *last) {
     struct replay *replay = context;
-    if (replay->ends_count == replay->ends_max) {
-        return fst_error_set(replay->error, FST_TOO_LARGE, "expected at most %u logs",
-                             replay->ends_max);
-    }
-    replay->ends[replay->ends_count++] = *last;
-    return FST_OK;
+    return log_positions_append(replay->ends, last);
 }
 
 enum fst_status replay_run(struct replay *replay, struct recovery_report *report) {
-    struct log_reader_options options = {.done = replay->done, .done_count = replay->done_count};
+    struct log_reader_options options = {.done_epoch = replay->done_epoch,
+                                         .done = replay->done->items,
+                                         .done_count = replay->done->count};
     memcpy(options.store_id, replay->store->store_id, STORE_ID_BYTES);
     struct log_visitor visitor = {.context = replay, .record = record_visit, .end = end_visit};
     struct log_reader_result result;
     replay->report = report;
-    replay->ends_count = 0;
+    replay->ends->count = 0;
     FST_TRY(
         log_read(replay->io, replay->store->log_dir, &options, &visitor, &result, replay->error));
     replay->epoch_max = result.epoch_max;

@@ -22,11 +22,9 @@ struct replay {
     struct store *store;
     const struct recovery_registry *registry;
     struct catalog **catalog;
-    const struct log_position *done;
-    uint32_t done_count;
-    struct log_position *ends; /* the last group of every log */
-    uint32_t ends_count;
-    uint32_t ends_max;
+    const struct log_positions *done; /* as the reader takes them */
+    uint32_t done_epoch;
+    struct log_positions *ends; /* gets the last group of every log that is read */
     uint32_t epoch_max;
     bool is_meta_lost;             /* every change is stored in LMDB again */
     uint64_t lsns[PARTITIONS_MAX]; /* the last one the logs have, per partition; 0: none was read */

@@ -146,6 +146,59 @@ static void test_done_groups_are_skipped(void **state) {
     log_fixture_deinit(&fixture);
 }
 
+/* Logs of epochs before the done one are not looked at: here they are no logs at all, or gone in
+ * part. */
+static void test_done_epochs_are_not_opened(void **state) {
+    (void)state;
+    struct log_fixture fixture;
+    log_fixture_init(&fixture, 1);
+    for (uint32_t shard = 0; shard < 3; shard++) {
+        char path[FIXTURE_PATH_BYTES];
+        log_fixture_path(4, shard, 2 + shard, path);
+        log_fixture_put_file(&fixture, path, (const uint8_t *)"garbage", 7);
+    }
+    log_fixture_open(&fixture, 5, 0);
+    log_fixture_write_groups(&fixture, 3, 5);
+    struct log_position durable[] = {{4, 0, 9}, {5, 0, 3}};
+    struct log_reader_options options = {.done_epoch = 5, .durable = durable, .durable_count = 2};
+    struct log_fixture_found found;
+    uint64_t opens = io_sim_calls(fixture.sim, IO_SIM_OPEN);
+    assert_int_equal(log_fixture_read(&fixture, &options, 1, &found), FST_OK);
+    assert_int_equal(io_sim_calls(fixture.sim, IO_SIM_OPEN) - opens, found.result.files);
+    assert_false(found.is_wrong);
+    assert_int_equal(found.next, fixture.appended + 1);
+    assert_int_equal(found.last_count, 1);
+    assert_int_equal(found.result.epoch_max, 5);
+    options.done_epoch = 6;
+    assert_int_equal(log_fixture_read(&fixture, &options, 1, &found), FST_OK);
+    assert_int_equal(found.result.files, 0);
+    assert_int_equal(found.result.epoch_max, 5);
+    options.done_epoch = 4;
+    assert_int_equal(log_fixture_read(&fixture, &options, 1, &found), FST_CORRUPT);
+    log_fixture_deinit(&fixture);
+}
+
+/* Every position is found by its epoch and shard, and what lies between them is not. */
+static void test_positions_are_found(void **state) {
+    (void)state;
+    struct log_positions positions = {0};
+    for (uint32_t i = 0; i < 200; i++) {
+        const struct log_position position = {
+            .epoch = i / 3 * 2, .shard = i % 3 * 2, .group = i + 1};
+        assert_int_equal(log_positions_append(&positions, &position), FST_OK);
+        for (uint32_t k = 0; k <= i; k++) {
+            const struct log_position *found =
+                log_position_find(positions.items, i + 1, k / 3 * 2, k % 3 * 2);
+            assert_non_null(found);
+            assert_int_equal(found->group, k + 1);
+            assert_null(log_position_find(positions.items, i + 1, k / 3 * 2 + 1, k % 3 * 2));
+            assert_null(log_position_find(positions.items, i + 1, k / 3 * 2, k % 3 * 2 + 1));
+        }
+    }
+    assert_null(log_position_find(NULL, 0, 1, 0));
+    free(positions.items);
+}
+
 /* ---- torn ---- */
 
 /* The last group got to the disk up to byte n, for every n. */
@@ -341,6 +394,8 @@ int main(void) {
         cmocka_unit_test(test_reads_all_records_over_files_shards_and_epochs),
         cmocka_unit_test(test_an_empty_folder_and_foreign_names),
         cmocka_unit_test(test_done_groups_are_skipped),
+        cmocka_unit_test(test_done_epochs_are_not_opened),
+        cmocka_unit_test(test_positions_are_found),
         cmocka_unit_test(test_torn_at_every_length),
         cmocka_unit_test(test_torn_by_sectors),
         cmocka_unit_test(test_every_flipped_bit_is_seen),

@@ -574,8 +574,44 @@ static void test_a_visitor_can_end_the_visit(void **state) {
     folder_deinit(&folder);
 }
 
+static enum fst_status log_note(void *context, const struct log_position *position) {
+    uint64_t *sum = context;
+    *sum = *sum * 10 + position->epoch % 256;
+    return FST_OK;
+}
+
+/* The done epoch takes the positions before it away, and only those. */
+static void test_done_epoch(void **state) {
+    (void)state;
+    struct folder folder;
+    struct fst_error error;
+    folder_init(&folder, MAP_BYTES);
+    uint32_t epoch = 7;
+    assert_int_equal(meta_get_done_epoch(folder.meta, &epoch, &error), FST_OK);
+    assert_int_equal(epoch, 0);
+    for (uint32_t done = 1; done <= 5; done++) {
+        struct meta_batch *batch = batch_begin(&folder);
+        uint64_t seen = 0;
+        for (uint32_t e = 1; e <= 4; e++) {
+            const struct log_position position = {.epoch = e == 1 ? 1 : 254 + e, .shard = e};
+            assert_int_equal(meta_put_log(batch, &position), FST_OK);
+        }
+        assert_int_equal(meta_put_done_epoch(batch, done == 1 ? 1 : 254 + done), FST_OK);
+        batch_commit(batch);
+        const struct meta_visitor visitor = {.context = &seen, .log = log_note};
+        assert_int_equal(meta_visit(folder.meta, &visitor, &error), FST_OK);
+        static const uint64_t left[] = {0, 1012, 12, 12, 2, 0};
+        assert_int_equal(seen, left[done]);
+        assert_int_equal(meta_get_done_epoch(folder.meta, &epoch, &error), FST_OK);
+        assert_int_equal(epoch, done == 1 ? 1 : 254 + done);
+    }
+    assert_int_equal(meta_check(folder.meta, &error), FST_OK);
+    folder_deinit(&folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_done_epoch),
         cmocka_unit_test(test_values_of_every_size),
         cmocka_unit_test(test_matches_an_oracle),
         cmocka_unit_test(test_a_full_map_is_a_status),

@@ -392,12 +392,9 @@ static const struct catalog *catalog_now(void *context) {
 void recovery_fixture_checkpoint(struct recovery_fixture *f) {
     struct store *store = &f->store;
     uint64_t rows;
-    uint32_t count = store->ends_count + f->shards_count;
-    struct log_position *positions = calloc(count, sizeof *positions);
-    memcpy(positions, store->ends, store->ends_count * sizeof *positions);
+    struct log_position positions[FIXTURE_SHARDS_MAX];
     for (uint32_t s = 0; s < f->shards_count; s++) {
-        positions[store->ends_count + s] =
-            (struct log_position){store->epoch, s, log_durable_group(f->logs[s])};
+        positions[s] = (struct log_position){store->epoch, s, log_durable_group(f->logs[s])};
     }
     const struct checkpoint_options options = {
         .meta = store->meta,
@@ -405,15 +402,14 @@ void recovery_fixture_checkpoint(struct recovery_fixture *f) {
         .partitions_count = FIXTURE_PARTITIONS,
         .catalog = catalog_now,
         .context = f,
+        .done_epoch = store->done_epoch,
         .positions = positions,
-        .positions_count = count,
+        .positions_count = f->shards_count,
         .io = f->io,
     };
     enum fst_status status = checkpoint_run(&options, &rows, &f->error);
     /* What is seen from memory becomes durable later here, if at all; it may all be stale. */
     assert_true(status == FST_OK || (f->has_memory_rows && status == FST_TIMEOUT));
-    if (status == FST_OK) store->ends_count = 0;
-    free(positions);
 }
 
 void recovery_fixture_remove(struct recovery_fixture *f, uint32_t rows) {
@@ -470,6 +466,19 @@ static int name_count(void *context, const char *name) {
 uint32_t recovery_fixture_log_files(struct recovery_fixture *f) {
     uint32_t count = 0;
     assert_int_equal(f->io->ops->list(f->io, f->store.log_dir, name_count, &count), 0);
+    return count;
+}
+
+static enum fst_status position_count(void *context, const struct log_position *position) {
+    (void)position;
+    *(uint32_t *)context += 1;
+    return FST_OK;
+}
+
+uint32_t recovery_fixture_positions(struct recovery_fixture *f) {
+    uint32_t count = 0;
+    const struct meta_visitor visitor = {.context = &count, .log = position_count};
+    assert_int_equal(meta_visit(f->store.meta, &visitor, &f->error), FST_OK);
     return count;
 }
 
@@ -677,6 +686,60 @@ void recovery_fixture_flip_log(struct recovery_fixture *f) {
     byte ^= 4;
     assert_int_equal(io_write_full(f->io, file, &byte, 1, 4096 + 100), 0);
     assert_int_equal(f->io->ops->close(f->io, file), 0);
+}
+
+void recovery_fixture_break_first_log(struct recovery_fixture *f) {
+    char path[2 * FIXTURE_PATH_BYTES];
+    uint8_t bytes[64];
+    io_file file;
+    first_log(f, path);
+    assert_int_equal(f->io->ops->open(f->io, path, IO_OPEN_WRITE, &file), 0);
+    for (uint64_t offset = 0; io_read_full(f->io, file, bytes, 64, offset) == 0; offset += 4096) {
+        for (int i = 0; i < 64; i++) bytes[i] ^= 0xff;
+        assert_int_equal(io_write_full(f->io, file, bytes, 64, offset), 0);
+    }
+    assert_int_equal(f->io->ops->close(f->io, file), 0);
+}
+
+static int epoch_max_find(void *context, const char *name) {
+    uint32_t *max = context;
+    struct log_file_id id;
+    if (log_file_parse_name(name, &id) && id.epoch > *max) *max = id.epoch;
+    return 0;
+}
+
+static void positions_add(struct recovery_fixture *f, uint32_t first, uint32_t count) {
+    char path[2 * FIXTURE_PATH_BYTES];
+    struct meta *meta;
+    struct meta_batch *batch;
+    (void)snprintf(path, sizeof path, "%s/meta", f->data_dir);
+    const struct meta_options options = {.path = path, .map_bytes = 64 << 20};
+    assert_int_equal(meta_open(&meta, &options, &f->error), FST_OK);
+    assert_int_equal(meta_begin(meta, &batch, &f->error), FST_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct log_position position = {.epoch = first + i};
+        assert_int_equal(meta_put_log(batch, &position), FST_OK);
+    }
+    assert_int_equal(meta_commit(batch, &f->error), FST_OK);
+    meta_close(meta);
+}
+
+void recovery_fixture_add_logs(struct recovery_fixture *f, uint32_t count, bool is_in_meta) {
+    char dir[2 * FIXTURE_PATH_BYTES], path[3 * FIXTURE_PATH_BYTES], name[LOG_NAME_BYTES];
+    uint32_t first = 0;
+    (void)snprintf(dir, sizeof dir, "%s/log", f->data_dir);
+    assert_int_equal(f->io->ops->list(f->io, dir, epoch_max_find, &first), 0);
+    first += 1;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct log_file_id id = {.epoch = first + i, .sequence = 1};
+        io_file file;
+        log_file_format_name(&id, name);
+        (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+        int flags = IO_OPEN_WRITE | IO_OPEN_CREATE;
+        assert_int_equal(f->io->ops->open(f->io, path, flags, &file), 0);
+        assert_int_equal(f->io->ops->close(f->io, file), 0);
+    }
+    if (is_in_meta) positions_add(f, first, count);
 }
 
 void recovery_fixture_lose_first_log(struct recovery_fixture *f) {

@@ -101,6 +101,8 @@ void recovery_fixture_remove(struct recovery_fixture *f, uint32_t rows);
 /* As after a checkpoint that failed: what changed is not known any more. */
 void recovery_fixture_forget_changes(struct recovery_fixture *f);
 uint32_t recovery_fixture_log_files(struct recovery_fixture *f);
+/* How many positions of logs LMDB has. */
+uint32_t recovery_fixture_positions(struct recovery_fixture *f);
 /* One more view. `is_in_meta`: LMDB gets the change, too. */
 void recovery_fixture_define(struct recovery_fixture *f, bool is_in_meta);
 
@@ -121,6 +123,11 @@ void recovery_fixture_bring_data_back(struct recovery_fixture *f);
 void recovery_fixture_flip_meta_row(struct recovery_fixture *f);
 /* Flips a bit in the first group of the first log; again: back. */
 void recovery_fixture_flip_log(struct recovery_fixture *f);
+/* Writes over the header of the first log's file and those of its groups; again: back. */
+void recovery_fixture_break_first_log(struct recovery_fixture *f);
+/* So many logs behind the last one, none of which got as far as a group. `is_in_meta`: LMDB has a
+ * position of each, and knows of the epochs. */
+void recovery_fixture_add_logs(struct recovery_fixture *f, uint32_t count, bool is_in_meta);
 void recovery_fixture_lose_first_log(struct recovery_fixture *f);
 /* Replaces a file of the data folder; NULL removes it. */
 void recovery_fixture_put_file(struct recovery_fixture *f, const char *name, const char *text);

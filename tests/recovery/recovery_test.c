@@ -9,9 +9,15 @@
 
 #include "recovery_fixture.h"
 
-enum { ROUNDS = 40 };
+enum { ROUNDS = 40, MANY_LOGS = 70000 };
 
 /* ---- one thing at a time ---- */
+
+static void refuse(struct recovery_fixture *f, enum fst_status status, const char *text) {
+    assert_int_equal(recovery_fixture_try(f), status);
+    if (!strstr(f->error.text, text)) print_error("%s\n", f->error.text);
+    assert_non_null(strstr(f->error.text, text));
+}
 
 static void test_a_new_store_is_empty_and_stays_itself(void **state) {
     (void)state;
@@ -175,6 +181,55 @@ static void test_what_is_done_is_done(void **state) {
     recovery_fixture_destroy(f);
 }
 
+/* A store that was started very many times opens, whether LMDB has a position for each of its logs
+ * or nothing is left but the logs, and its first checkpoint forgets the positions. */
+static void test_very_many_starts(void **state) {
+    (void)state;
+    struct recovery_fixture *f = recovery_fixture_create(15);
+    recovery_fixture_open(f, 1);
+    recovery_fixture_write(f, 20);
+    recovery_fixture_end(f);
+    recovery_fixture_add_logs(f, MANY_LOGS, true);
+    recovery_fixture_open(f, 1);
+    assert_int_equal(f->store.epoch, MANY_LOGS + 2);
+    assert_true(recovery_fixture_positions(f) >= MANY_LOGS);
+    recovery_fixture_judge(f);
+    recovery_fixture_write(f, 20);
+    recovery_fixture_checkpoint(f);
+    assert_int_equal(recovery_fixture_positions(f), 1);
+    recovery_fixture_end(f);
+    recovery_fixture_add_logs(f, MANY_LOGS, false);
+    recovery_fixture_lose_both(f);
+    recovery_fixture_open(f, 1);
+    assert_int_equal(f->store.epoch, 2 * MANY_LOGS + 3);
+    recovery_fixture_judge(f);
+    /* Logs without a group are gone: two have one, one is written now. */
+    assert_int_equal(recovery_fixture_log_files(f), 3);
+    recovery_fixture_destroy(f);
+}
+
+/* Logs of earlier starts are not opened once a checkpoint has them; before, they are. */
+static void test_done_logs_are_not_opened(void **state) {
+    (void)state;
+    struct recovery_fixture *f = recovery_fixture_create(16);
+    recovery_fixture_open(f, 1);
+    recovery_fixture_write(f, 300);
+    recovery_fixture_checkpoint(f);
+    recovery_fixture_end(f);
+    recovery_fixture_break_first_log(f);
+    refuse(f, FST_CORRUPT, ".log: offset ");
+    recovery_fixture_break_first_log(f); /* back */
+    recovery_fixture_open(f, 2);
+    recovery_fixture_checkpoint(f);
+    recovery_fixture_write(f, 20);
+    recovery_fixture_end(f);
+    recovery_fixture_break_first_log(f);
+    recovery_fixture_lose_tables(f);
+    recovery_fixture_open(f, 1);
+    recovery_fixture_judge(f);
+    recovery_fixture_destroy(f);
+}
+
 /* A row that was removed is not in the checkpoint, whether that knew of the removal or took all
  * rows. */
 static void test_removed_rows_stay_removed(void **state) {
@@ -280,12 +335,6 @@ static void test_a_change_that_only_the_log_has(void **state) {
 
 /* ---- damage ---- */
 
-static void refuse(struct recovery_fixture *f, enum fst_status status, const char *text) {
-    assert_int_equal(recovery_fixture_try(f), status);
-    if (!strstr(f->error.text, text)) print_error("%s\n", f->error.text);
-    assert_non_null(strstr(f->error.text, text));
-}
-
 static void test_acknowledged_rows_that_are_gone_are_not_passed_over(void **state) {
     (void)state;
     struct recovery_fixture *f = recovery_fixture_create(11);
@@ -376,6 +425,8 @@ int main(void) {
         cmocka_unit_test(test_tables_of_the_future_are_not_believed),
         cmocka_unit_test(test_damaged_checkpoint_rows_come_from_the_log),
         cmocka_unit_test(test_what_is_done_is_done),
+        cmocka_unit_test(test_very_many_starts),
+        cmocka_unit_test(test_done_logs_are_not_opened),
         cmocka_unit_test(test_removed_rows_stay_removed),
         cmocka_unit_test(test_rows_seen_from_memory_and_lost),
         cmocka_unit_test(test_rows_seen_from_memory_and_kept),
