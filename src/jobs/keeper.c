@@ -93,6 +93,7 @@ static enum fst_status checkpoint_once(struct keeper *keeper, struct fst_error *
     epoch_enter(o->epoch, o->epoch_seat);
     struct checkpoint_options options = {
         .meta = o->store->meta,
+        .changes = o->store->changes,
         .partitions = o->store->partitions,
         .partitions_count = o->store->partitions_count,
         .catalog = o->catalog,

@@ -7,7 +7,8 @@
  *
  * Invariants:
  *   K1  Log positions of a checkpoint are read before its rows are visited, and stored after them.
- *   K2  Positions are read while no registry change is between log and LMDB (change_lock).
+ *   K2  Positions are read while no registry change is between the log and the queue of changes for
+ *       LMDB (change_lock); what waits in the queue is stored with them.
  *
  * Threads: keeper_run is the thread; keeper_checkpoint and keeper_stop may be called by one other.
  * Memory:  borrows everything it is given.

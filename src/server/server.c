@@ -180,7 +180,7 @@ static enum fst_status control_start(struct server *server, struct fst_error *er
     struct control_options control = {
         .engine = engine,
         .registry = server->registry,
-        .meta = server->store.meta,
+        .changes = server->store.changes,
         .change_lock = &server->change_lock,
         .keeper = server->keeper,
         .checkpoint = control_checkpoint,

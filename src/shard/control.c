@@ -82,7 +82,7 @@ enum fst_status control_create(struct control **control_out, const struct contro
     if (!control) return fst_error_set(error, FST_NO_MEMORY, "no memory for the control thread");
     control->engine = options->engine;
     control->registry = options->registry;
-    control->meta = options->meta;
+    control->changes = options->changes;
     control->change_lock = options->change_lock;
     control->keeper = options->keeper;
     control->checkpoint = options->checkpoint;

@@ -2,19 +2,21 @@
  * control: the thread that serves CONTROL requests, one at a time.
  *
  * It owns the registry. A change of definitions or keys is planned, made durable in the log of
- * shard 0, stored in LMDB, adopted, and only then seen by the shards and answered. Rows that come
+ * shard 0, adopted, and only then seen by the shards and answered. LMDB gets it with the next
+ * checkpoint; if that fails, with a later one. Rows that come
  * as text (import, put) are decoded here and sent to the owners like any other write.
  *
  *     call -> decode -> role -> operation -> reply
- *                                  |-> change: log, LMDB, adopt, publish
+ *                                  |-> change: log, queue for LMDB, adopt, publish
  *                                  |-> rows: batches to the owners, statuses back
  *
  * Invariants:
- *   C1  The catalog that shards see is the state after a change that is durable in log and LMDB.
+ *   C1  The catalog that shards see is the state after a change that is durable in the log, and in
+ *       LMDB or the queue for it: its rows are not stored before it.
  *   C2  A definitions pair is freed only after every shard has adopted a newer one (its prepared
  *       plans point into the catalog) and every seat has passed a quiet point since.
- *   C3  While a change is between log and LMDB, change_lock is held: no checkpoint takes log
- *       positions then.
+ *   C3  While a change is between the log and the queue for LMDB, change_lock is held: no
+ * checkpoint takes log positions then.
  *
  * Threads: control_run is the thread; control_wake may be called by any.
  * Memory:  owns the registry, the published definitions, its buffers; replies go to the calls.
@@ -29,7 +31,7 @@
 #include "shard/control_call.h"
 #include "shard/engine.h"
 #include "shard/write_request.h"
-#include "storage/meta/meta.h"
+#include "storage/meta/change_queue.h"
 
 struct definitions_retired {
     struct definitions *definitions;
@@ -40,7 +42,7 @@ struct definitions_retired {
 struct control {
     struct engine *engine;
     struct registry *registry;
-    struct meta *meta;
+    struct change_queue *changes; /* for LMDB */
     pthread_mutex_t *change_lock; /* C3; shared with the checkpoint thread */
     void *keeper;                 /* for the checkpoint operation */
     enum fst_status (*checkpoint)(void *keeper, struct fst_error *error);
@@ -57,7 +59,7 @@ struct control {
 struct control_options {
     struct engine *engine;
     struct registry *registry; /* moved to the control */
-    struct meta *meta;
+    struct change_queue *changes;
     pthread_mutex_t *change_lock;
     void *keeper;
     enum fst_status (*checkpoint)(void *keeper, struct fst_error *error);

@@ -29,27 +29,19 @@ static enum fst_status change_log(struct control *control, struct bytes change,
                          fst_status_text(sent.status));
 }
 
-static enum fst_status change_store(struct control *control, struct bytes change,
-                                    struct fst_error *error) {
-    struct meta_batch *batch;
-    FST_TRY(meta_begin(control->meta, &batch, error));
-    enum fst_status status =
-        meta_put_change(batch, registry_generation(control->registry) + 1, change);
-    if (status != FST_OK) {
-        meta_abort(batch);
-        return fst_error_set(error, status, "the change could not be stored: %s",
-                             fst_status_text(status));
-    }
-    return meta_commit(batch, error);
-}
-
 enum fst_status control_change(struct control *control, struct bytes change,
                                struct fst_error *error) {
+    uint64_t generation = registry_generation(control->registry) + 1;
+    struct change_entry *entry = change_entry_create(generation, change);
+    if (!entry) return fst_error_set(error, FST_NO_MEMORY, "no memory for the change");
     pthread_mutex_lock(control->change_lock); /* C3 */
     enum fst_status status = change_log(control, change, error);
-    bool is_refused = status != FST_OK && status != FST_OUTCOME_UNKNOWN;
-    if (status == FST_OK) status = change_store(control, change, error);
+    if (status == FST_OK)
+        change_queue_put(control->changes, entry);
+    else
+        change_entry_destroy(entry);
     pthread_mutex_unlock(control->change_lock);
+    bool is_refused = status != FST_OK && status != FST_OUTCOME_UNKNOWN;
     if (is_refused) return status;
     if (status == FST_OK) status = registry_adopt(control->registry, change, error);
     if (status != FST_OK) {

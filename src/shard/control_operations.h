@@ -14,7 +14,7 @@ void control_operation_run(struct control *control, struct control_call *call);
 /* Makes the registry's present state the one that shards see. */
 FST_MUST_USE enum fst_status control_publish(struct control *control);
 
-/* Makes a change durable (log, then LMDB), adopts and publishes it. Takes over nothing. */
+/* Makes a change durable in the log, adopts and publishes it. Takes over nothing. */
 FST_MUST_USE enum fst_status control_change(struct control *control, struct bytes change,
                                             struct fst_error *error);
 

@@ -147,9 +147,13 @@ static enum fst_status rows_wait(struct checkpoint *checkpoint, uint32_t end) {
  * was done so far. */
 static enum fst_status batch_end(struct checkpoint *checkpoint, uint32_t end,
                                  enum fst_status status) {
+    struct change_queue *changes = checkpoint->options->changes;
+    uint64_t generation = 0;
     if (status == FST_OK) status = rows_wait(checkpoint, end);
+    if (status == FST_OK) status = change_queue_write(changes, checkpoint->batch, &generation);
     if (status == FST_OK) {
         status = meta_commit(checkpoint->batch, checkpoint->error);
+        if (status == FST_OK) change_queue_settle(changes, generation);
     } else {
         meta_abort(checkpoint->batch);
         fst_error_set(checkpoint->error, status, "partitions %u to %u: %s", checkpoint->first_open,

@@ -6,6 +6,9 @@
  * of the logs, read by the caller before the call, are stored last: whatever they promise is there
  * by then.
  *
+ * Changes of the registry that wait for LMDB go along with every transaction: the rows in it may be
+ * of views that only they define, and the positions may be behind them.
+ *
  * A visited row may be newer than what is durable: in views visible from memory, or because its
  * group was completed this moment. Nothing is committed before the rows in it are durable, so LMDB
  * never has a row that the log does not get; nor before those that were shown in the meantime,
@@ -19,11 +22,12 @@
 #ifndef STORAGE_ONLINE_CHECKPOINT_H
 #define STORAGE_ONLINE_CHECKPOINT_H
 
-#include "storage/meta/meta.h"
+#include "storage/meta/change_queue.h"
 #include "storage/online/partition.h"
 
 struct checkpoint_options {
     struct meta *meta;
+    struct change_queue *changes;
     struct partition *const *partitions;
     uint32_t partitions_count;
     /* The catalog of now, valid for the whole run. Asked for after a partition's LSN was read, so

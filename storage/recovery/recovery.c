@@ -117,6 +117,7 @@ static enum fst_status meta_replace(struct opening *o, const char *path) {
     int result = io->ops->rename(io, path, aside);
     if (result != 0) return path_fail(o, result, path);
     o->is_meta_lost = true;
+    change_queue_clear(o->store->changes);
     o->done.count = 0;
     o->done_epoch = 0;
     memset(o->lsns, 0, sizeof o->lsns);
@@ -390,7 +391,8 @@ static enum fst_status epoch_begin(struct opening *o) {
     if (status == FST_OK) status = meta_put_value(batch, "epoch", epoch);
     if (status != FST_OK) {
         meta_abort(batch);
-        return fst_error_set(o->error, status, "LMDB: the new epoch could not be stored");
+        return fst_error_set(o->error, status, "LMDB: the new epoch could not be stored: %s",
+                             fst_status_text(status));
     }
     FST_TRY(meta_commit(batch, o->error));
     uint8_t boot_id[16];
@@ -463,7 +465,8 @@ enum fst_status recovery_open(struct store *store_out, const struct recovery_opt
         .error = error ? error : &own,
     };
     o.error->status = FST_OK;
-    enum fst_status status = store_start(&o);
+    enum fst_status status = change_queue_create(&store_out->changes);
+    if (status == FST_OK) status = store_start(&o);
     if (status != FST_OK && o.error->status == FST_OK) {
         fst_error_set(o.error, status, "%s: %s", options->data_dir, fst_status_text(status));
     }
@@ -478,6 +481,7 @@ enum fst_status recovery_open(struct store *store_out, const struct recovery_opt
 void recovery_close(struct store *store) {
     partitions_close(store);
     meta_close(store->meta);
+    change_queue_destroy(store->changes);
     if (store->lock_file >= 0) (void)store->io->ops->close(store->io, store->lock_file);
     *store = (struct store){.lock_file = -1};
 }

@@ -18,13 +18,13 @@
  *   V3  Nothing is written before STORE, meta and logs were found to belong to one store.
  *
  * Threads: one, before all others.
- * Memory:  the store owns meta and partitions; recovery_close gives them back.
+ * Memory:  the store owns meta, changes and partitions; recovery_close gives them back.
  */
 #ifndef STORAGE_RECOVERY_RECOVERY_H
 #define STORAGE_RECOVERY_RECOVERY_H
 
 #include "storage/log/log_reader.h"
-#include "storage/meta/meta.h"
+#include "storage/meta/change_queue.h"
 #include "storage/online/partition.h"
 
 struct recovery_options {
@@ -64,6 +64,7 @@ struct store {
     uint32_t partitions_count;
     struct partition **partitions;
     struct meta *meta;
+    struct change_queue *changes; /* adopted from the log, for the next checkpoint */
     uint32_t done_epoch; /* of a checkpoint from now on: earlier epochs' logs are in it wholly */
     char log_dir[IO_NAME_BYTES * 4];
 };

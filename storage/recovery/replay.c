@@ -13,8 +13,9 @@ static enum fst_status damage(const struct replay *replay, const struct log_plac
                          place->file, place->offset, place->position.group, lsn, what);
 }
 
-/* A change that LMDB did not get is adopted from the log, and stored; after the loss of LMDB that
- * is every one, also those the registry had from it before the damage was met. */
+/* A change that LMDB did not get is adopted from the log, and waits for the next checkpoint; after
+ * the loss of LMDB that is every one, also those the registry had from it before the damage was
+ * met. */
 static enum fst_status change_adopt(struct replay *replay, const struct log_record_header *header,
                                     const uint8_t *body) {
     const struct recovery_registry *registry = replay->registry;
@@ -22,15 +23,9 @@ static enum fst_status change_adopt(struct replay *replay, const struct log_reco
     if (is_known && !replay->is_meta_lost) return FST_OK;
     struct bytes change = {.data = body, .bytes = header->bytes - LOG_RECORD_HEADER_BYTES};
     FST_TRY(registry->change(registry->context, change, replay->error));
-    struct meta_batch *batch;
-    FST_TRY(meta_begin(replay->store->meta, &batch, replay->error));
-    enum fst_status status = meta_put_change(batch, header->lsn, change);
-    if (status == FST_OK) {
-        status = meta_commit(batch, replay->error);
-    } else {
-        meta_abort(batch);
-    }
-    if (status != FST_OK) return status;
+    struct change_entry *entry = change_entry_create(header->lsn, change);
+    if (!entry) return FST_NO_MEMORY;
+    change_queue_put(replay->store->changes, entry);
     catalog_destroy(*replay->catalog);
     *replay->catalog = NULL;
     return registry->catalog(registry->context, replay->catalog);

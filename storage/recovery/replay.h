@@ -26,7 +26,7 @@ struct replay {
     uint32_t done_epoch;
     struct log_positions *ends; /* gets the last group of every log that is read */
     uint32_t epoch_max;
-    bool is_meta_lost;             /* every change is stored in LMDB again */
+    bool is_meta_lost;             /* every change is to be stored in LMDB again */
     uint64_t lsns[PARTITIONS_MAX]; /* the last one the logs have, per partition; 0: none was read */
     struct recovery_report *report;
     struct fst_error *error;

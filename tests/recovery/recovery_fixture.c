@@ -76,6 +76,7 @@ struct recovery_fixture *recovery_fixture_create(uint64_t seed) {
     assert_non_null(mkdtemp(f->table_dir));
     (void)snprintf(f->data_dir, sizeof f->data_dir, "%.200s/data", f->root);
     f->budget.limit_bytes = 64 << 20;
+    f->meta_bytes = 64 << 20;
     epoch_init(&f->epoch, 1);
     return f;
 }
@@ -104,7 +105,7 @@ static struct recovery_options options_of(struct recovery_fixture *f) {
         .data_dir = f->data_dir,
         .table_dir = f->table_dir,
         .partitions_new = FIXTURE_PARTITIONS,
-        .meta_bytes = 64 << 20,
+        .meta_bytes = f->meta_bytes,
         .epoch = &f->epoch,
         .budget = &f->budget,
     };
@@ -389,7 +390,7 @@ static const struct catalog *catalog_now(void *context) {
     return f->older ? f->older : f->catalog;
 }
 
-void recovery_fixture_checkpoint(struct recovery_fixture *f) {
+enum fst_status recovery_fixture_checkpoint_try(struct recovery_fixture *f) {
     struct store *store = &f->store;
     uint64_t rows;
     struct log_position positions[FIXTURE_SHARDS_MAX];
@@ -398,6 +399,7 @@ void recovery_fixture_checkpoint(struct recovery_fixture *f) {
     }
     const struct checkpoint_options options = {
         .meta = store->meta,
+        .changes = store->changes,
         .partitions = store->partitions,
         .partitions_count = FIXTURE_PARTITIONS,
         .catalog = catalog_now,
@@ -407,9 +409,34 @@ void recovery_fixture_checkpoint(struct recovery_fixture *f) {
         .positions_count = f->shards_count,
         .io = f->io,
     };
-    enum fst_status status = checkpoint_run(&options, &rows, &f->error);
+    return checkpoint_run(&options, &rows, &f->error);
+}
+
+void recovery_fixture_checkpoint(struct recovery_fixture *f) {
+    enum fst_status status = recovery_fixture_checkpoint_try(f);
     /* What is seen from memory becomes durable later here, if at all; it may all be stale. */
     assert_true(status == FST_OK || (f->has_memory_rows && status == FST_TIMEOUT));
+}
+
+void recovery_fixture_fill_meta(struct recovery_fixture *f) {
+    enum { VALUES = 12, VALUE_BYTES = 1900 };
+    static const uint8_t value[VALUE_BYTES];
+    enum fst_status status = FST_OK;
+    for (uint32_t n = 0; status == FST_OK; n++) {
+        struct meta_batch *batch;
+        char name[16];
+        assert_int_equal(meta_begin(f->store.meta, &batch, &f->error), FST_OK);
+        for (uint32_t i = 0; i < VALUES && status == FST_OK; i++) {
+            (void)snprintf(name, sizeof name, "%u", n * VALUES + i);
+            struct bytes bytes = {.data = value, .bytes = VALUE_BYTES};
+            status = meta_put_value(batch, name, bytes);
+        }
+        if (status == FST_OK)
+            status = meta_commit(batch, &f->error);
+        else
+            meta_abort(batch);
+    }
+    assert_int_equal(status, FST_DISK_FULL);
 }
 
 void recovery_fixture_remove(struct recovery_fixture *f, uint32_t rows) {
@@ -515,11 +542,14 @@ void recovery_fixture_define(struct recovery_fixture *f, bool is_in_meta) {
     assert_non_null(room);
     memcpy(room, change.data, change.bytes);
     groups_write(f);
+    change_queue_put(f->store.changes, change_entry_create(next, change));
     if (is_in_meta) {
         struct meta_batch *batch;
+        uint64_t generation;
         assert_int_equal(meta_begin(f->store.meta, &batch, &f->error), FST_OK);
-        assert_int_equal(meta_put_change(batch, next, change), FST_OK);
+        assert_int_equal(change_queue_write(f->store.changes, batch, &generation), FST_OK);
         assert_int_equal(meta_commit(batch, &f->error), FST_OK);
+        change_queue_settle(f->store.changes, generation);
     }
     assert_int_equal(registry_adopt(f->registry, change, &f->error), FST_OK);
     free((void *)(uintptr_t)change.data);

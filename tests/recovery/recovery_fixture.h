@@ -49,6 +49,7 @@ struct recovery_fixture {
     char table_dir[FIXTURE_PATH_BYTES];
     struct epoch epoch;
     struct partition_budget budget;
+    uint64_t meta_bytes; /* the most that LMDB may take */
     struct registry *registry;
     struct catalog *catalog;
     struct store store;
@@ -96,6 +97,10 @@ void recovery_fixture_write_in_memory(struct recovery_fixture *f);
 void recovery_fixture_write_torn(struct recovery_fixture *f);
 /* Fails, as it must, while rows that are seen are in memory only. */
 void recovery_fixture_checkpoint(struct recovery_fixture *f);
+/* May fail. */
+enum fst_status recovery_fixture_checkpoint_try(struct recovery_fixture *f);
+/* Fills LMDB but for a few pages, which a start needs. */
+void recovery_fixture_fill_meta(struct recovery_fixture *f);
 /* Takes so many rows out of the tables. */
 void recovery_fixture_remove(struct recovery_fixture *f, uint32_t rows);
 /* As after a checkpoint that failed: what changed is not known any more. */

@@ -326,11 +326,51 @@ static void test_a_change_that_only_the_log_has(void **state) {
         recovery_fixture_open(f, 2);
         assert_int_equal(registry_generation(f->registry), 2);
         recovery_fixture_judge(f);
+        recovery_fixture_checkpoint(f);
         recovery_fixture_end(f);
         recovery_fixture_open(f, 2); /* Now LMDB has it. */
+        assert_int_equal(change_queue_count(f->store.changes), 0);
         assert_int_equal(registry_generation(f->registry), 2);
         recovery_fixture_destroy(f);
     }
+}
+
+/* LMDB has no room: changes are in force, starts adopt them from the log, and the first checkpoint
+ * that finds room stores them with the rows that need them. */
+static void test_changes_wait_for_room_in_lmdb(void **state) {
+    (void)state;
+    struct recovery_fixture *f = recovery_fixture_create(17);
+    f->meta_bytes = 2 << 20;
+    recovery_fixture_open(f, 2);
+    recovery_fixture_write(f, 300);
+    recovery_fixture_checkpoint(f);
+    assert_int_equal(change_queue_count(f->store.changes), 0);
+    recovery_fixture_write(f, 600);
+    recovery_fixture_fill_meta(f);
+    recovery_fixture_define(f, false);
+    assert_int_equal(recovery_fixture_checkpoint_try(f), FST_DISK_FULL);
+    recovery_fixture_define(f, false);
+    recovery_fixture_write(f, 100);
+    for (int start = 0; start < 3; start++) {
+        assert_int_equal(change_queue_count(f->store.changes), 2);
+        assert_int_equal(registry_generation(f->registry), 3);
+        recovery_fixture_judge(f);
+        recovery_fixture_end(f);
+        if (start == 1) recovery_fixture_lose_tables(f);
+        if (start == 2) f->meta_bytes = 64 << 20;
+        recovery_fixture_open(f, 2);
+    }
+    recovery_fixture_checkpoint(f);
+    assert_int_equal(change_queue_count(f->store.changes), 0);
+    recovery_fixture_end(f);
+    /* LMDB alone has them now. */
+    recovery_fixture_lose_tables(f);
+    recovery_fixture_lose_first_log(f);
+    recovery_fixture_open(f, 1);
+    assert_int_equal(f->report.log_records, 0);
+    assert_int_equal(registry_generation(f->registry), 3);
+    recovery_fixture_judge(f);
+    recovery_fixture_destroy(f);
 }
 
 /* ---- damage ---- */
@@ -432,6 +472,7 @@ int main(void) {
         cmocka_unit_test(test_rows_seen_from_memory_and_kept),
         cmocka_unit_test(test_rows_seen_from_memory_in_a_newer_form),
         cmocka_unit_test(test_a_change_that_only_the_log_has),
+        cmocka_unit_test(test_changes_wait_for_room_in_lmdb),
         cmocka_unit_test(test_acknowledged_rows_that_are_gone_are_not_passed_over),
         cmocka_unit_test(test_a_folder_that_is_no_store),
         cmocka_unit_test(test_any_history),

@@ -1,8 +1,8 @@
 /* Shows what the control thread promises, with the test in the seat of the only shard: a change is
- * seen by shards, stored and answered only after the log has it; one that the log refuses leaves
- * everything as it was; one whose outcome is unknown ends the engine; old definitions stay as long
- * as a shard may use them; operations need their roles; and rows that come as text are written
- * like any others. */
+ * seen by shards, queued for LMDB and answered only after the log has it; one that the log refuses
+ * leaves everything as it was; one whose outcome is unknown ends the engine; old definitions stay
+ * as long as a shard may use them; operations need their roles; and rows that come as text are
+ * written like any others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,6 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "shard/control.h"
@@ -20,7 +19,6 @@
 
 enum {
     QUEUE = 64,
-    META_BYTES = 16 << 20,
     CONTROL_SEAT = 1,
     SEATS = 2,
     ADMIN = ROLE_ADMIN,
@@ -42,13 +40,12 @@ struct stage {
     struct shard_fixture *fixture;
     struct engine *engine;
     struct control *control;
-    struct meta *meta;
+    struct change_queue *changes;
     struct bell bell;
     struct io_ring *rings[1];
     pthread_mutex_t change_lock;
     pthread_t thread;
     uint32_t cursor;
-    char path[64];
 };
 
 static void *stage_run(void *stage) {
@@ -59,11 +56,7 @@ static void *stage_run(void *stage) {
 static struct stage *stage_create(void) {
     struct stage *stage = calloc(1, sizeof *stage);
     assert_non_null(stage);
-    const char *folder = getenv("TMPDIR");
-    snprintf(stage->path, sizeof stage->path, "%.40s/control-XXXXXX", folder ? folder : "/tmp");
-    assert_non_null(mkdtemp(stage->path));
-    struct meta_options meta_options = {.path = stage->path, .map_bytes = META_BYTES};
-    assert_int_equal(meta_open(&stage->meta, &meta_options, NULL), FST_OK);
+    assert_int_equal(change_queue_create(&stage->changes), FST_OK);
     stage->fixture = shard_fixture_create(1, 256 << 20, 1);
     stage->engine = stage->fixture->engine;
     stage->engine->io = stage->fixture->io;
@@ -79,7 +72,7 @@ static struct stage *stage_create(void) {
     assert_int_equal(registry_create(&registry), FST_OK);
     struct control_options options = {.engine = stage->engine,
                                       .registry = registry,
-                                      .meta = stage->meta,
+                                      .changes = stage->changes,
                                       .change_lock = &stage->change_lock};
     assert_int_equal(control_create(&stage->control, &options, NULL), FST_OK);
     assert_int_equal(pthread_create(&stage->thread, NULL, stage_run, stage), 0);
@@ -87,17 +80,10 @@ static struct stage *stage_create(void) {
 }
 
 static void stage_destroy(struct stage *stage) {
-    char file[96];
     engine_state_raise(stage->engine, ENGINE_STOPPED);
     pthread_join(stage->thread, NULL);
     control_destroy(stage->control);
-    meta_close(stage->meta);
-    static const char *const names[] = {"data.mdb", "lock.mdb"};
-    for (int i = 0; i < 2; i++) {
-        snprintf(file, sizeof file, "%s/%s", stage->path, names[i]);
-        unlink(file);
-    }
-    rmdir(stage->path);
+    change_queue_destroy(stage->changes);
     mailboxes_deinit(&stage->engine->mailboxes);
     sem_destroy(&stage->bell.rung);
     pthread_mutex_destroy(&stage->change_lock);
@@ -187,26 +173,12 @@ static const struct definitions *definitions_now(const struct stage *stage) {
     return atomic_load(&stage->engine->definitions);
 }
 
-static enum fst_status change_count(void *context, uint64_t generation, struct bytes change) {
-    uint64_t *count = context;
-    assert_int_equal(generation, ++*count);
-    assert_true(change.bytes > 0);
-    return FST_OK;
-}
-
-static uint64_t changes_stored(const struct stage *stage) {
-    uint64_t count = 0;
-    struct meta_visitor visitor = {.context = &count, .change = change_count};
-    assert_int_equal(meta_visit(stage->meta, &visitor, NULL), FST_OK);
-    return count;
-}
-
 /* Answers the change that is on its way, after nothing was seen of it. */
 static void change_answer(struct stage *stage, enum fst_status status) {
     struct write_change *change = (struct write_change *)stage_receive(stage, MESSAGE_CHANGE);
     assert_int_equal(change->generation, 1);
     assert_int_equal(definitions_now(stage)->catalog->views_count, 0);
-    assert_int_equal(changes_stored(stage), 0);
+    assert_int_equal(change_queue_count(stage->changes), 0);
     change->status = status;
     stage_send(stage, &change->message, MESSAGE_CHANGED);
 }
@@ -227,7 +199,7 @@ static void test_change(void **state) {
     struct stage *stage = stage_create();
     const struct definitions *old = definitions_now(stage);
     apply_run(stage);
-    assert_int_equal(changes_stored(stage), 1);
+    assert_int_equal(change_queue_count(stage->changes), 1); /* Waits for a checkpoint. */
     assert_int_equal(definitions_now(stage)->number, old->number + 1);
     assert_int_equal(definitions_now(stage)->catalog->views_count, 2);
     /* The shard has not adopted the new ones: the old ones are there (C2). */
@@ -244,7 +216,7 @@ static void test_refused_change(void **state) {
         change_answer(stage, refusals[i]);
         assert_null(call_end(stage, call, refusals[i]));
         assert_int_equal(engine_state(stage->engine), ENGINE_RUNNING);
-        assert_int_equal(changes_stored(stage), 0);
+        assert_int_equal(change_queue_count(stage->changes), 0);
     }
     apply_run(stage); /* The number is still free. */
     stage_destroy(stage);
