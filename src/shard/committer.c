@@ -15,8 +15,12 @@ enum fst_status committer_init(struct committer *committer, struct log *log,
         .lsns = calloc(partitions_count, sizeof(uint64_t)),
         .filling.entries = calloc(COMMITTER_PENDING_MAX, sizeof(struct committer_pending)),
         .flying.entries = calloc(COMMITTER_PENDING_MAX, sizeof(struct committer_pending)),
+        .is_kept = calloc(COMMITTER_PENDING_MAX, sizeof(bool)),
+        .shown = calloc((partitions_count + 7) / 8, 1),
     };
-    if (!committer->lsns || !committer->filling.entries || !committer->flying.entries) {
+    bool has_memory = committer->lsns && committer->filling.entries && committer->flying.entries &&
+                      committer->is_kept && committer->shown;
+    if (!has_memory) {
         committer_deinit(committer);
         return FST_NO_MEMORY;
     }
@@ -30,6 +34,8 @@ void committer_deinit(struct committer *committer) {
     free(committer->lsns);
     free(committer->filling.entries);
     free(committer->flying.entries);
+    free(committer->is_kept);
+    free(committer->shown);
     *committer = (struct committer){0};
 }
 
@@ -109,11 +115,13 @@ static void part_log(struct committer *committer, const struct view *view,
         part_apply_early(committer, view, &header, part);
         is_answered = !batch->is_durable;
     }
-    pending_put(&committer->filling, (struct committer_pending){.batch = batch,
-                                                                .part = index,
-                                                                .has_record = true,
-                                                                .is_applied = is_early,
-                                                                .is_answered = is_answered});
+    pending_put(&committer->filling,
+                (struct committer_pending){.batch = batch,
+                                           .part = index,
+                                           .partition = part->partition,
+                                           .has_record = true,
+                                           .is_applied = is_early,
+                                           .is_answered = is_answered});
     if (is_answered) part_answered(committer, batch);
 }
 
@@ -187,35 +195,65 @@ void committer_take_change(struct committer *committer, struct write_change *cha
 
 /* ---- groups ---- */
 
-static bool filling_has_applied(const struct committer *committer) {
-    for (uint32_t i = 0; i < committer->filling.count; i++) {
-        if (committer->filling.entries[i].is_applied) return true;
+/* Takes an entry out of the filling group, as if it had never come. */
+static void pending_refuse(struct committer *committer, const struct catalog *catalog,
+                           const struct committer_pending *pending) {
+    if (pending->change) {
+        pending->change->status = FST_DISK_FULL;
+        message_list_put(&committer->done, &pending->change->message);
+        return;
     }
-    return false;
+    struct write_part *part = &pending->batch->parts[pending->part];
+    const struct view *view = catalog->views_by_id[pending->batch->view_id];
+    partition_release(committer->partitions[part->partition], view, part->body);
+    committer->lsns[part->partition] -= part->rows_count; /* W3 */
+    part_answer(committer, pending->batch, pending->part, FST_DISK_FULL);
 }
 
-/* No room on disk for the group: everything in it is refused, the newest first, so that sequences
- * and LSNs go back step by step. Rows that were shown already cannot be taken back: such a group
- * waits. */
+/* Answers an entry whose rows may or may not become durable: that stays, or repeats another. */
+static void pending_leave(struct committer *committer, struct committer_pending *pending) {
+    if (pending->is_answered) return;
+    struct write_part *part = &pending->batch->parts[pending->part];
+    memset(part->statuses, FST_OUTCOME_UNKNOWN, part->rows_count);
+    pending->is_answered = true;
+    part_answered(committer, pending->batch);
+}
+
+/* Whether the entry must stay (W5). Rows that were shown cannot be taken back, nor can what has
+ * LSNs before them: `shown` has a bit per partition, of those that were shown after this entry. */
+static bool pending_stays(const struct committer_pending *pending, uint8_t *shown) {
+    if (!pending->has_record || pending->change) return false;
+    uint32_t p = pending->partition;
+    if (pending->is_applied) shown[p / 8] |= (uint8_t)(1u << (p % 8));
+    return shown[p / 8] >> (p % 8) & 1;
+}
+
+/* No room on disk for the group: what can be taken out of it is refused, the newest first, so that
+ * sequences and LSNs go back step by step. The rest waits for room, and its writers are told so. */
 static void filling_refuse(struct committer *committer, const struct catalog *catalog) {
-    if (filling_has_applied(committer)) return;
-    for (uint32_t i = committer->filling.count; i-- > 0;) {
-        struct committer_pending *pending = &committer->filling.entries[i];
-        if (pending->change) {
-            pending->change->status = FST_DISK_FULL;
-            message_list_put(&committer->done, &pending->change->message);
-            continue;
+    struct committer_group *group = &committer->filling;
+    bool *is_kept = committer->is_kept;
+    uint32_t records = 0;
+    memset(committer->shown, 0, (committer->partitions_count + 7) / 8);
+    for (uint32_t i = 0; i < group->count; i++) records += group->entries[i].has_record;
+    for (uint32_t i = group->count, record = records; i-- > 0;) {
+        struct committer_pending *pending = &group->entries[i];
+        bool stays = pending_stays(pending, committer->shown);
+        if (pending->has_record) is_kept[--record] = stays;
+        bool is_repetition = !pending->has_record && !pending->change;
+        if (stays || is_repetition) {
+            pending_leave(committer, pending);
+        } else {
+            pending_refuse(committer, catalog, pending);
         }
-        struct write_part *part = &pending->batch->parts[pending->part];
-        if (pending->has_record) {
-            const struct view *view = catalog->views_by_id[pending->batch->view_id];
-            partition_release(committer->partitions[part->partition], view, part->body);
-            committer->lsns[part->partition] -= part->rows_count; /* W3 */
-        }
-        part_answer(committer, pending->batch, pending->part, FST_DISK_FULL);
     }
-    committer->filling.count = 0;
-    log_discard(committer->log);
+    log_retain(committer->log, is_kept);
+    uint32_t count = 0;
+    for (uint32_t i = 0, record = 0; i < group->count; i++) {
+        if (!group->entries[i].has_record || !is_kept[record++]) continue;
+        group->entries[count++] = group->entries[i];
+    }
+    group->count = count;
 }
 
 void committer_hold(struct committer *committer, bool is_held) {
@@ -242,7 +280,7 @@ bool committer_seal(struct committer *committer, const struct catalog *catalog,
     return true;
 }
 
-/* A batch that was answered at admission is gone: everything needed is in the record. */
+/* A batch that was answered before is gone: everything needed is in the record. */
 static void part_complete(struct committer *committer, const struct catalog *catalog,
                           const struct committer_pending *pending,
                           const struct log_record_header *record) {
@@ -253,7 +291,6 @@ static void part_complete(struct committer *committer, const struct catalog *cat
     if (pending->is_applied) header.flags |= LOG_RECORD_APPLIED;
     struct write_part *part = pending->is_answered ? NULL : &pending->batch->parts[pending->part];
     FST_ASSERT(!part || record->partition == part->partition); /* W1 */
-    FST_ASSERT(part || pending->is_applied);
     uint8_t *statuses = part && !pending->is_applied ? part->statuses : NULL;
     enum fst_status status =
         partition_apply(committer->partitions[record->partition],
@@ -361,8 +398,8 @@ static bool batches_are_sound(const struct committer *committer) {
 static bool lsns_are_sound(const struct committer *committer) {
     for (uint32_t i = 0; i < committer->filling.count; i++) {
         const struct committer_pending *pending = &committer->filling.entries[i];
-        if (!pending->has_record || pending->change || pending->is_answered) continue;
-        uint32_t p = pending->batch->parts[pending->part].partition;
+        if (!pending->has_record || pending->change) continue;
+        uint32_t p = pending->partition;
         if (committer->lsns[p] <= partition_applied_lsn(committer->partitions[p])) return false;
     }
     return true;

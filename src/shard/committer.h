@@ -18,6 +18,8 @@
  *   W3  lsns[p] is the last LSN given out for a partition p of this shard: above what is applied
  *       while rows are pending.
  *   W4  A group with an entry has one with a record, so that it will be written.
+ *   W5  Records leave a group only from the end of their partition's, and never after their rows
+ * were shown: LSNs of a partition have no gaps.
  *
  * Threads: the owning shard.
  * Memory:  settled at init. Batches are borrowed from committer_take until committer_next_done
@@ -37,9 +39,10 @@ struct committer_pending {
     struct write_batch *batch; /* or NULL: then change */
     struct write_change *change;
     uint32_t part;
-    bool has_record;  /* false: waits for the group only (a repetition) */
-    bool is_applied;  /* at admission: a view visible from memory */
-    bool is_answered; /* too */
+    uint32_t partition; /* of rows with a record */
+    bool has_record;    /* false: waits for the group only (a repetition) */
+    bool is_applied;    /* at admission: a view visible from memory */
+    bool is_answered;   /* too, or as unknown while the disk is full: the batch may be gone */
 };
 
 struct committer_group {
@@ -66,6 +69,8 @@ struct committer {
     bool is_failed; /* a write failed: nothing is acknowledged any more */
     bool is_held;
     _Atomic bool *is_disk_full;
+    bool *is_kept;            /* scratch: per record of the filling group */
+    uint8_t *shown;           /* scratch: a bit per partition */
     struct message_list done; /* answered */
     struct committer_counts counts;
 };
@@ -85,7 +90,9 @@ void committer_take_change(struct committer *committer, struct write_change *cha
 void committer_hold(struct committer *committer, bool is_held);
 
 /* True if a group is to be written now; then it is in flight until committer_complete. If there is
- * no room for it on disk, what it holds is refused with DISK_FULL. */
+ * no room for it on disk, what it holds is refused with DISK_FULL, but for rows that were shown
+ * and rows of the same partition before them: those stay for the first file that is made, and who
+ * still waits for them is told OUTCOME_UNKNOWN. */
 bool committer_seal(struct committer *committer, const struct catalog *catalog,
                     struct log_write *write_out);
 

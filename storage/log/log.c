@@ -303,8 +303,22 @@ bool log_is_stuck(const struct log *log) {
     return log->is_waiting && atomic_load(&log->next_file) == NO_FILE;
 }
 
-void log_discard(struct log *log) {
-    group_reset(&log->filling);
+void log_retain(struct log *log, const bool *is_kept) {
+    struct group_buffer *group = &log->filling;
+    size_t end = group->used_bytes;
+    uint32_t records_count = group->records_count;
+    group_reset(group);
+    size_t at = LOG_GROUP_HEADER_BYTES;
+    for (uint32_t i = 0; i < records_count; i++) {
+        size_t bytes = bytes_align(load_u32(group->memory + at), LOG_RECORD_ALIGN);
+        if (is_kept[i]) {
+            memmove(group->memory + group->used_bytes, group->memory + at, bytes);
+            group->used_bytes += bytes;
+            group->records_count += 1;
+        }
+        at += bytes;
+    }
+    FST_ASSERT(at == end);
 }
 
 enum fst_status log_complete(struct log *log, int result) {

@@ -117,8 +117,9 @@ struct log_write {
  * write, or (then log_is_stuck) no file to write to because the disk is full. */
 bool log_seal(struct log *log, struct log_write *write_out);
 bool log_is_stuck(const struct log *log);
-/* Forgets the filling group: its records will never be written. */
-void log_discard(struct log *log);
+/* Takes records out of the filling group, which will never be written: number i, in order of
+ * appending, stays exactly if is_kept[i]. */
+void log_retain(struct log *log, const bool *is_kept);
 
 /* The write of the last sealed group ended. `result` is 0 or -errno; any failure is final and
  * answered with FST_IO_ERROR: nothing in flight may be acknowledged and the process must end. */

@@ -124,7 +124,22 @@ static bool is_refusal(enum fst_status status) {
            status == FST_TOO_LARGE;
 }
 
-/* The group had no room on disk: as if the row had never come. Nothing else is on its way then. */
+/* What is durable, and on top what still has an LSN. */
+static void taken_renew(struct world *world) {
+    memcpy(world->taken, world->durable, sizeof world->taken);
+    for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
+        uint64_t last_lsn = world->fixture->committer.lsns[p];
+        for (uint64_t lsn = world->lsns_committed[p] + 1; lsn <= last_lsn; lsn++) {
+            const struct logged *logged = &world->logged[p][lsn];
+            struct stored *taken = world->taken[view_number(world, logged->view_id)];
+            assert_int_not_equal(logged->view_id, 0);
+            stored_put(&taken[logged->row.key], &logged->row, lsn);
+        }
+    }
+}
+
+/* The group had no room on disk: as if the row had never come. No group is in flight then, and
+ * nothing behind the row in its partition stays. */
 static void row_take_back(struct world *world, const struct asked *asked, uint32_t row) {
     uint32_t p = asked->partitions[row];
     world->logged[p][asked->lsns[row]] = (struct logged){0};
@@ -132,7 +147,8 @@ static void row_take_back(struct world *world, const struct asked *asked, uint32
     world->is_admitted[p][asked->client][asked->sequence] = false;
     assert_false(world->is_flying);
     assert_false(asked->view->is_visible_from_memory);
-    memcpy(world->taken, world->durable, sizeof world->taken);
+    assert_true(world->fixture->committer.lsns[p] < asked->lsns[row]);
+    taken_renew(world);
 }
 
 static void row_check_answer(struct world *world, const struct asked *asked, uint32_t row,
@@ -142,6 +158,12 @@ static void row_check_answer(struct world *world, const struct asked *asked, uin
     uint32_t p = asked->partitions[row];
     world->statuses_count[status] += 1;
     if (world->is_failed && status == FST_OUTCOME_UNKNOWN) return;
+    if (status == FST_OUTCOME_UNKNOWN) {
+        /* No room for its group, where it stays; or it repeats what may be there. */
+        assert_true(asked->lsns[row] != 0 || expected == FST_DUPLICATE);
+        if (asked->lsns[row] != 0) world->left_count += 1;
+        return;
+    }
     if (status == FST_DISK_FULL && asked->lsns[row] != 0) {
         row_take_back(world, asked, row);
         return;

@@ -75,6 +75,7 @@ struct world {
     bool is_failed;
     uint64_t fail_group; /* the write of this group fails */
     uint64_t taken_back_count;
+    uint64_t left_count; /* rows answered as unknown that are in a group without room */
     uint64_t statuses_count[256];
 };
 
