@@ -49,6 +49,12 @@ struct io_ops {
     int (*sync)(struct io *io, io_file file);     /* fdatasync */
     int64_t (*size)(struct io *io, io_file file); /* bytes */
     int (*resize)(struct io *io, io_file file, uint64_t bytes);
+    /* Gives these bytes of the file room of their own, so that writing them, through a mapping too,
+     * cannot fail for want of it. -ENOSPC; -EOPNOTSUPP where the file system cannot. */
+    int (*reserve)(struct io *io, io_file file, uint64_t offset, uint64_t bytes);
+    int64_t (*taken)(struct io *io, io_file file); /* bytes of room the file has */
+    int64_t (*room)(struct io *io,
+                    const char *path);        /* bytes left in the file system of a folder */
     int (*lock)(struct io *io, io_file file); /* exclusive, not waiting: -EWOULDBLOCK if taken */
     int (*rename)(struct io *io, const char *from, const char *to);
     int (*unlink)(struct io *io, const char *path);

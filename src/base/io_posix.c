@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,6 +96,32 @@ static int posix_resize(struct io *io, io_file file, uint64_t bytes) {
         if (errno != EINTR) return -errno;
     }
     return 0;
+}
+
+static int posix_reserve(struct io *io, io_file file, uint64_t offset, uint64_t bytes) {
+    (void)io;
+    if (offset > INT64_MAX || bytes > INT64_MAX) return -EFBIG;
+    while (fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) < 0) {
+        if (errno == ENOSYS) return -EOPNOTSUPP;
+        if (errno != EINTR) return -errno;
+    }
+    return 0;
+}
+
+static int64_t posix_taken(struct io *io, io_file file) {
+    (void)io;
+    struct stat info;
+    if (fstat(file, &info) < 0) return -errno;
+    return (int64_t)info.st_blocks * 512;
+}
+
+static int64_t posix_room(struct io *io, const char *path) {
+    (void)io;
+    struct statvfs info;
+    while (statvfs(path, &info) < 0) {
+        if (errno != EINTR) return -errno;
+    }
+    return (int64_t)(info.f_bavail * info.f_frsize);
 }
 
 static int posix_lock(struct io *io, io_file file) {
@@ -250,6 +277,9 @@ static const struct io_ops posix_ops = {
     .sync = posix_sync,
     .size = posix_size,
     .resize = posix_resize,
+    .reserve = posix_reserve,
+    .taken = posix_taken,
+    .room = posix_room,
     .lock = posix_lock,
     .rename = posix_rename,
     .unlink = posix_unlink,

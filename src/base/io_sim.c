@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct io_sim {
     struct fault faults[IO_SIM_CALLS_COUNT];
     uint32_t short_percent;
     uint64_t limit_bytes;
+    uint64_t memory_limit_bytes;
     int64_t now_us;
     int64_t monotonic_us;
 };
@@ -293,6 +295,59 @@ static int sim_resize(struct io *io, io_file file, uint64_t bytes) {
     return result;
 }
 
+/* Of the disk, or of the file system in memory. */
+static uint64_t room_bytes(const struct io_sim *sim, bool is_in_memory) {
+    if (!is_in_memory) {
+        uint64_t sectors = free_sectors(sim);
+        return sectors < INT64_MAX / SIM_SECTOR_BYTES ? sectors * SIM_SECTOR_BYTES : INT64_MAX;
+    }
+    uint64_t used = sim_disk_reserved_bytes(&sim->disk);
+    return used < sim->memory_limit_bytes ? sim->memory_limit_bytes - used : 0;
+}
+
+static int sim_reserve(struct io *io, io_file file, uint64_t offset, uint64_t bytes) {
+    struct io_sim *sim = sim_of(io);
+    int result = call_begin(sim, IO_SIM_RESERVE);
+    const struct handle *handle = handle_find(sim, file);
+    if (!handle || !(handle->flags & IO_OPEN_WRITE)) {
+        result = -EBADF;
+    } else if (!file_of(sim, handle)->is_in_memory) {
+        result = -EOPNOTSUPP;
+    } else if (bytes == 0 || offset > INT64_MAX || bytes > INT64_MAX) {
+        result = -EINVAL;
+    } else if (result == 0) {
+        if (bytes > room_bytes(sim, true)) result = -ENOSPC;
+        if (result == 0) file_of(sim, handle)->reserved_bytes += bytes;
+    }
+    call_end(sim);
+    return result;
+}
+
+static int64_t sim_taken(struct io *io, io_file file) {
+    struct io_sim *sim = sim_of(io);
+    int64_t result = call_begin(sim, IO_SIM_TAKEN);
+    const struct handle *handle = handle_find(sim, file);
+    if (!handle) {
+        result = -EBADF;
+    } else if (result == 0) {
+        const struct sim_file *found = file_of(sim, handle);
+        result = (int64_t)(found->is_in_memory ? found->reserved_bytes
+                                               : found->written_count * SIM_SECTOR_BYTES);
+    }
+    call_end(sim);
+    return result;
+}
+
+static int64_t sim_room(struct io *io, const char *path) {
+    struct io_sim *sim = sim_of(io);
+    int64_t result = call_begin(sim, IO_SIM_ROOM);
+    char inside[SIM_PATH_BYTES + 1]; /* As the names in the folder begin. */
+    snprintf(inside, sizeof inside, "%s/", path);
+    if (result == 0) result = (int64_t)room_bytes(sim, sim_disk_is_memory(&sim->disk, inside));
+    call_end(sim);
+    return result;
+}
+
 static int lock_run(struct io_sim *sim, struct handle *handle) {
     if (!handle) return -EBADF;
     for (uint32_t i = 0; i < IO_SIM_OPEN_MAX; i++) {
@@ -388,6 +443,9 @@ static const struct io_ops sim_ops = {
     .sync = sim_sync,
     .size = sim_size,
     .resize = sim_resize,
+    .reserve = sim_reserve,
+    .taken = sim_taken,
+    .room = sim_room,
     .lock = sim_lock,
     .rename = sim_rename,
     .unlink = sim_unlink,
@@ -410,6 +468,7 @@ struct io_sim *io_sim_create(uint64_t seed) {
     sim->io.ops = &sim_ops;
     sim->dice.state = seed;
     sim->limit_bytes = UINT64_MAX;
+    sim->memory_limit_bytes = INT64_MAX;
     sim->now_us = start_us;
     sim->monotonic_us = 1000000;
     int result = pthread_mutex_init(&sim->lock, NULL);
@@ -496,6 +555,13 @@ void io_sim_shorten(struct io_sim *sim, uint32_t percent) {
 void io_sim_limit(struct io_sim *sim, uint64_t disk_bytes) {
     pthread_mutex_lock(&sim->lock);
     sim->limit_bytes = disk_bytes;
+    call_end(sim);
+}
+
+void io_sim_memory_limit(struct io_sim *sim, uint64_t bytes) {
+    FST_ASSERT(bytes <= INT64_MAX);
+    pthread_mutex_lock(&sim->lock);
+    sim->memory_limit_bytes = bytes;
     call_end(sim);
 }
 

@@ -10,8 +10,8 @@
  *
  * Paths are plain strings; "." and "/" are there from the start, other folders must be made, and
  * folders are neither renamed nor removed. A mapped file does not grow (-EBUSY). Names
- * under the memory prefix play a file system in memory: unlimited, never durable, gone after a
- * power cut.
+ * under the memory prefix play a file system in memory: never durable, gone after a power cut, and
+ * limited only in what is reserved there.
  *
  * Stricter than real disks, so that tests see what some disk would do:
  *   - direct files refuse transfers whose address, size or offset is no multiple of 4 KiB;
@@ -42,6 +42,9 @@ enum io_sim_call {
     IO_SIM_SYNC,
     IO_SIM_SIZE,
     IO_SIM_RESIZE,
+    IO_SIM_RESERVE,
+    IO_SIM_TAKEN,
+    IO_SIM_ROOM,
     IO_SIM_LOCK,
     IO_SIM_RENAME,
     IO_SIM_UNLINK,
@@ -84,6 +87,9 @@ void io_sim_shorten(struct io_sim *sim, uint32_t percent);
 /* Bytes that the disk holds; UINT64_MAX, no limit, at the start. May be less than is used now. */
 void io_sim_limit(struct io_sim *sim, uint64_t disk_bytes);
 uint64_t io_sim_used_bytes(struct io_sim *sim);
+/* Bytes that files in memory may reserve together; no limit at the start. What is reserved twice
+ * counts twice, and what is not reserved does not count. */
+void io_sim_memory_limit(struct io_sim *sim, uint64_t bytes);
 /* Names beginning with `prefix` are in memory; NULL (at the start) for none. Copied. */
 void io_sim_memory(struct io_sim *sim, const char *prefix);
 

@@ -55,7 +55,7 @@ static const char *path_name_in(const char *path, const char *dir) {
     return slash ? slash + 1 : path;
 }
 
-static bool path_is_in_memory(const struct sim_disk *disk, const char *path) {
+bool sim_disk_is_memory(const struct sim_disk *disk, const char *path) {
     size_t bytes = strlen(disk->memory_prefix);
     return bytes > 0 && strncmp(path, disk->memory_prefix, bytes) == 0;
 }
@@ -110,7 +110,7 @@ static int path_resolve(const struct sim_disk *disk, const char *path, char out[
 
 /* Either path may be NULL. Names in memory are never durable, so nothing waits for them. */
 static void change_append(struct sim_disk *disk, const char *from, const char *to, uint32_t node) {
-    if (path_is_in_memory(disk, to ? to : from)) return;
+    if (sim_disk_is_memory(disk, to ? to : from)) return;
     disk->changes =
         items_grow(disk->changes, disk->changes_count, &disk->changes_room, sizeof *disk->changes);
     struct sim_change *change = &disk->changes[disk->changes_count++];
@@ -183,6 +183,14 @@ uint64_t sim_disk_used_sectors(const struct sim_disk *disk) {
     return used;
 }
 
+uint64_t sim_disk_reserved_bytes(const struct sim_disk *disk) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < disk->nodes_count; i++) {
+        if (disk->nodes[i].is_used) bytes += disk->nodes[i].file.reserved_bytes;
+    }
+    return bytes;
+}
+
 void sim_disk_deinit(struct sim_disk *disk) {
     for (uint32_t i = 0; i < disk->nodes_count; i++) {
         if (disk->nodes[i].is_used) sim_file_deinit(&disk->nodes[i].file);
@@ -208,7 +216,7 @@ int sim_disk_find(const struct sim_disk *disk, const char *path, uint32_t *node_
 }
 
 static uint32_t name_create(struct sim_disk *disk, const char *clean, bool is_folder) {
-    uint32_t node = node_new(disk, is_folder, path_is_in_memory(disk, clean));
+    uint32_t node = node_new(disk, is_folder, sim_disk_is_memory(disk, clean));
     entry_put(&disk->now, clean, node);
     change_append(disk, NULL, clean, node);
     return node;
@@ -241,7 +249,7 @@ int sim_disk_rename(struct sim_disk *disk, const char *from, const char *to) {
     if (result == 0) result = path_resolve(disk, to, clean_to);
     if (result < 0) return result;
     if (is_dir(disk, &disk->now, clean_to)) return -EISDIR;
-    if (path_is_in_memory(disk, clean_from) != path_is_in_memory(disk, clean_to)) return -EXDEV;
+    if (sim_disk_is_memory(disk, clean_from) != sim_disk_is_memory(disk, clean_to)) return -EXDEV;
     if (strcmp(clean_from, clean_to) == 0) return 0;
     entry_remove(&disk->now, entry_find(&disk->now, clean_from));
     entry_put(&disk->now, clean_to, node);

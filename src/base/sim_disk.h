@@ -82,6 +82,9 @@ void sim_disk_kill(struct sim_disk *disk);
 /* Frees nodes that nothing refers to any more. */
 void sim_disk_sweep(struct sim_disk *disk);
 uint64_t sim_disk_used_sectors(const struct sim_disk *disk);
+uint64_t sim_disk_reserved_bytes(const struct sim_disk *disk);
+/* Whether a path is in memory. */
+bool sim_disk_is_memory(const struct sim_disk *disk, const char *path);
 
 FST_MUST_USE enum fst_status sim_disk_check(const struct sim_disk *disk);
 

@@ -208,6 +208,7 @@ int sim_file_resize(struct sim_file *file, uint64_t size_bytes) {
     int result = room_grow(file, size_bytes);
     if (result < 0) return result;
     if (size_bytes < file->size_bytes) tail_cut(file, size_bytes);
+    if (size_bytes == 0) file->reserved_bytes = 0;
     if (size_bytes != file->size_bytes) file->is_size_waiting = true;
     file->size_bytes = size_bytes;
     return 0;

@@ -41,8 +41,9 @@ struct sim_file {
     uint64_t room_bytes; /* of each image */
     uint64_t size_bytes;
     uint64_t durable_size_bytes;
-    uint64_t sectors_end;   /* no mark at or after this sector */
-    uint64_t written_count; /* sectors that take room on the disk */
+    uint64_t sectors_end;    /* no mark at or after this sector */
+    uint64_t written_count;  /* sectors that take room on the disk */
+    uint64_t reserved_bytes; /* in memory: by the caller, who counts */
     uint32_t mappings_count;
     bool is_size_waiting;
     bool is_in_memory;

@@ -371,6 +371,36 @@ static void test_mapped_writes_wait(void **state) {
     assert_in_range(survived, 60, 180); /* Of 240. */
 }
 
+/* What files in memory reserve is counted, up to the limit; a disk cannot reserve. */
+static void test_reserving(void **state) {
+    (void)state;
+    struct rig rig = rig_create(5);
+    io_sim_memory(rig.sim, "shm/");
+    io_sim_memory_limit(rig.sim, 10000);
+    io_sim_limit(rig.sim, 100 * SECTOR);
+    assert_int_equal(rig.ops->mkdir(rig.io, "shm"), 0);
+    io_file file = file_open(&rig, "shm/t", CREATE);
+    io_file other = file_open(&rig, "a", CREATE);
+    assert_int_equal(rig.ops->resize(rig.io, file, 1 << 20), 0);
+    assert_int_equal(rig.ops->room(rig.io, "shm"), 10000);
+    assert_int_equal(rig.ops->reserve(rig.io, file, 4096, 6000), 0);
+    assert_int_equal(rig.ops->taken(rig.io, file), 6000);
+    assert_int_equal(rig.ops->room(rig.io, "shm"), 4000);
+    assert_int_equal(rig.ops->reserve(rig.io, file, 0, 4001), -ENOSPC);
+    io_sim_fail(rig.sim, IO_SIM_RESERVE, 1, ENOSPC);
+    assert_int_equal(rig.ops->reserve(rig.io, file, 0, 4000), -ENOSPC);
+    assert_int_equal(rig.ops->reserve(rig.io, file, 0, 4000), 0);
+    assert_int_equal(rig.ops->room(rig.io, "shm"), 0);
+    assert_int_equal(rig.ops->resize(rig.io, file, 0), 0);
+    assert_int_equal(rig.ops->room(rig.io, "shm"), 10000);
+    assert_int_equal(rig.ops->reserve(rig.io, other, 0, 1), -EOPNOTSUPP);
+    assert_int_equal(rig.ops->room(rig.io, "."), 100 * SECTOR);
+    assert_int_equal(rig.ops->pwrite(rig.io, other, "abc", 3, 0), 3);
+    assert_int_equal(rig.ops->taken(rig.io, other), SECTOR);
+    assert_int_equal(rig.ops->room(rig.io, "."), 99 * SECTOR);
+    rig_destroy(&rig);
+}
+
 /* ---- injected errors ---- */
 
 static void test_nth_call_fails(void **state) {
@@ -420,6 +450,8 @@ static void test_every_kind_fails(void **state) {
     assert_int_equal(rig.ops->sync(rig.io, file), -ETIMEDOUT);
     assert_int_equal(rig.ops->size(rig.io, file), -ETIMEDOUT);
     assert_int_equal(rig.ops->resize(rig.io, file, 0), -ETIMEDOUT);
+    assert_int_equal(rig.ops->taken(rig.io, file), -ETIMEDOUT);
+    assert_int_equal(rig.ops->room(rig.io, "."), -ETIMEDOUT);
     assert_int_equal(rig.ops->lock(rig.io, file), -ETIMEDOUT);
     assert_int_equal(rig.ops->rename(rig.io, "a", "b"), -ETIMEDOUT);
     assert_int_equal(rig.ops->unlink(rig.io, "a"), -ETIMEDOUT);
@@ -674,6 +706,7 @@ int main(void) {
         cmocka_unit_test(test_kill_frees_what_has_no_name),
         cmocka_unit_test(test_mapped_memory_stays),
         cmocka_unit_test(test_mapped_writes_wait),
+        cmocka_unit_test(test_reserving),
         cmocka_unit_test(test_nth_call_fails),
         cmocka_unit_test(test_every_kind_fails),
         cmocka_unit_test(test_failed_sync_loses),

@@ -425,9 +425,33 @@ static void test_sim_in_memory(void **state) {
     }
 }
 
+/* Memory that is reserved is there, counts as taken, and the file reads as before. */
+static void test_posix_reserves(void **state) {
+    (void)state;
+    struct place place = {.io = io_posix(), .ops = io_posix()->ops};
+    snprintf(place.dir, sizeof place.dir, "/dev/shm/fst_io_XXXXXX");
+    assert_non_null(mkdtemp(place.dir));
+    io_file file = open_in(&place, "t", CREATE);
+    assert_int_equal(place.ops->resize(place.io, file, 1 << 20), 0);
+    assert_int_equal(place.ops->taken(place.io, file), 0);
+    assert_int_equal(place.ops->reserve(place.io, file, 65536, 131072), 0);
+    assert_int_equal(place.ops->taken(place.io, file), 131072);
+    assert_int_equal(place.ops->reserve(place.io, file, 65536, 131072), 0);
+    assert_int_equal(place.ops->taken(place.io, file), 131072);
+    assert_int_equal(place.ops->size(place.io, file), 1 << 20);
+    assert_true(place.ops->room(place.io, place.dir) > 0);
+    assert_int_equal(place.ops->room(place.io, path_in(&place, "none")), -ENOENT);
+    assert_true(place.ops->reserve(place.io, file, 0, UINT64_C(1) << 60) < 0);
+    assert_int_equal(place.ops->reserve(place.io, -1, 0, 1), -EBADF);
+    assert_int_equal(place.ops->taken(place.io, -1), -EBADF);
+    assert_int_equal(place.ops->close(place.io, file), 0);
+    folder_remove(place.dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_posix),
+        cmocka_unit_test(test_posix_reserves),
         cmocka_unit_test(test_sim),
         cmocka_unit_test(test_sim_in_memory),
     };
