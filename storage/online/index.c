@@ -186,6 +186,16 @@ static void segment_copy(struct index_segment *to, const struct index_segment *f
     }
 }
 
+/* Memory for a directory of so many bits; a page holds the first ten. */
+static bool directory_reserve(struct index *index, uint64_t depth) {
+    if (depth > TABLE_DEPTH_MAX) return true; /* It never gets there. */
+    uint64_t bytes = sizeof(uint32_t) << depth;
+    if (bytes <= index->directory_reserved) return true;
+    if (!table_reserve(&index->table, TABLE_DIRECTORY_OFFSET, bytes)) return false;
+    index->directory_reserved = bytes;
+    return true;
+}
+
 static uint64_t segment_create(struct index *index) {
     uint64_t place = slabs_get(index->slabs, SLAB_INDEX, SLAB_SEGMENT_BYTES);
     if (place) index->root->segments_count += 1;
@@ -193,6 +203,7 @@ static uint64_t segment_create(struct index *index) {
 }
 
 enum fst_status index_init(struct index *index) {
+    if (!directory_reserve(index, 0)) return FST_FULL;
     uint64_t place = segment_create(index);
     if (!place) return FST_FULL;
     memset(table_at(&index->table, place), 0, SLAB_SEGMENT_BYTES);
@@ -201,6 +212,10 @@ enum fst_status index_init(struct index *index) {
 }
 
 /* ---- growing ---- */
+
+bool index_reserve(struct index *index) {
+    return directory_reserve(index, index->root->depth + 1);
+}
 
 static void directory_double(struct index *index) {
     uint64_t count = UINT64_C(1) << index->root->depth;
@@ -217,7 +232,7 @@ static enum fst_status segment_split(struct index *index, uint64_t hash) {
     struct table_index *root = index->root;
     uint32_t entry = index->directory[low_bits(hash, root->depth)];
     uint32_t bits = entry >> PAGE_BITS;
-    if (bits == TABLE_DEPTH_MAX) return FST_FULL;
+    if (bits == TABLE_DEPTH_MAX || !directory_reserve(index, bits + 1)) return FST_FULL;
     uint64_t place = segment_create(index);
     if (!place) return FST_FULL;
     if (bits == root->depth) directory_double(index);

@@ -54,6 +54,7 @@ struct index {
     struct table_index *root;
     uint32_t *directory;
     struct slabs *slabs;
+    uint64_t directory_reserved; /* bytes that have memory */
 };
 
 /* A walk over the slots that may be the one wanted. */
@@ -84,6 +85,8 @@ uint64_t index_next(const struct index *index, struct index_probe *probe);
 /* Whether nothing moved since index_begin. */
 bool index_is_settled(const struct index *index, const struct index_probe *probe);
 
+/* Takes the memory for the next doubling of the directory: false when there is none. */
+bool index_reserve(struct index *index);
 /* Adds a slot for a row that has none. FST_FULL when there is no room for a segment. */
 FST_MUST_USE enum fst_status index_put(struct index *index, uint64_t hash, uint32_t view_id,
                                        uint64_t place);

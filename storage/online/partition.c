@@ -94,17 +94,49 @@ static enum fst_status file_map(struct partition *partition, uint64_t bytes_min,
     if (result == 0) result = io->ops->map(io, partition->file, bytes, &memory);
     if (result != 0) return fst_status_from_errno(result);
     partition->mapped_bytes = bytes;
-    partition->table = (struct table){.base = memory, .header = memory};
+    partition->table =
+        (struct table){.base = memory, .header = memory, .io = io, .file = partition->file};
     *found_bytes_out = (uint64_t)size;
     return FST_OK;
+}
+
+static const uint64_t clients_bytes = TABLE_CLIENTS_MAX * sizeof(struct client);
+static const uint64_t slabs_bytes = (uint64_t)SLAB_KINDS * SLAB_CLASSES * sizeof(struct slab);
+
+uint64_t partition_fixed_bytes(void) {
+    return IO_BLOCK_BYTES + clients_bytes + bytes_align(slabs_bytes, IO_BLOCK_BYTES);
+}
+
+/* What every table touches, before it is looked at. */
+static bool fixed_reserve(const struct table *table) {
+    return table_reserve(table, 0, IO_BLOCK_BYTES) &&
+           table_reserve(table, TABLE_CLIENTS_OFFSET, clients_bytes) &&
+           table_reserve(table, TABLE_SLABS_OFFSET, slabs_bytes);
+}
+
+/* Tables of a process that did not reserve have holes, in which the next row would be put. */
+static bool taken_reserve(struct table *table, uint64_t found_bytes) {
+    struct table_slabs *root = &table->header->slabs;
+    uint64_t extents = extents_of(found_bytes);
+    if (root->extents_reserved > extents) root->extents_reserved = (uint32_t)extents;
+    if (root->extents_reserved >= root->extents_count) return true;
+    return table_reserve(table, TABLE_EXTENT_TABLE_OFFSET,
+                         root->extents_count * sizeof(struct extent)) &&
+           table_reserve(table, TABLE_EXTENTS_OFFSET,
+                         (uint64_t)root->extents_count * TABLE_EXTENT_BYTES);
 }
 
 static enum fst_status table_open(struct partition *partition, uint64_t found_bytes,
                                   enum partition_origin *origin_out) {
     bool is_new = found_bytes == 0;
+    if (!fixed_reserve(&partition->table)) return FST_DISK_FULL;
     if (!is_new && header_is_trusted(partition, found_bytes)) {
         struct table_slabs *root = &partition->table.header->slabs;
         root->extents_max = (uint32_t)extents_of(partition->mapped_bytes);
+        if (!taken_reserve(&partition->table, found_bytes)) return FST_DISK_FULL;
+        if (root->extents_reserved < root->extents_count) {
+            root->extents_reserved = root->extents_count;
+        }
         atomic_fetch_add(&partition->options.budget->used_bytes,
                          (uint64_t)root->extents_count * TABLE_EXTENT_BYTES);
         table_begin(&partition->table);
@@ -115,6 +147,7 @@ static enum fst_status table_open(struct partition *partition, uint64_t found_by
     }
     int result = is_new ? 0 : file_empty(partition);
     if (result != 0) return fst_status_from_errno(result);
+    if (!is_new && !fixed_reserve(&partition->table)) return FST_DISK_FULL;
     *origin_out = is_new ? PARTITION_NEW : PARTITION_DISTRUSTED;
     return table_init(partition);
 }
@@ -165,8 +198,10 @@ close:
     io->ops->close(io, partition->file);
 free:
     partition_free(partition);
-    return fst_error_set(error, status, "table %s: it cannot be opened and mapped: %s",
-                         options->path, fst_status_text(status));
+    bool is_full = status == FST_DISK_FULL || status == FST_FULL;
+    return fst_error_set(
+        error, status, "table %s: it cannot be opened and mapped: %s", options->path,
+        is_full ? "no room in its memory file system (--table-dir)" : fst_status_text(status));
 }
 
 void partition_close(struct partition *partition) {
@@ -188,9 +223,10 @@ void partition_put_boot_id(struct partition *partition, const uint8_t boot_id[16
 enum fst_status partition_clear(struct partition *partition) {
     budget_give_back(partition);
     partition->flying_bytes = 0;
-    partition->flying_places = 0;
+    partition->slabs.promised_places = 0;
     int result = file_empty(partition);
     if (result != 0) return fst_status_from_errno(result);
+    if (!fixed_reserve(&partition->table)) return FST_DISK_FULL;
     return table_init(partition);
 }
 

@@ -12,7 +12,8 @@
  * alone.
  *
  * The memory limit is judged at admission. What was admitted always finds room, if need be beyond
- * the limit, by no more than what is on its way to disk.
+ * the limit, by no more than what is on its way to disk: the memory that it may need at the worst
+ * is taken from the file system at admission, too, and where there is none the rows are refused.
  *
  * Invariants, restated in partition_check():
  *   P1  Every slot of the index leads to a live row whose key hashes to that segment and home
@@ -52,7 +53,7 @@ struct partition_options {
     uint8_t store_id[STORE_ID_BYTES];
     uint8_t boot_id[16]; /* changes when the file cannot be what the last process left */
     uint32_t partition;
-    uint64_t reserve_bytes; /* address space for rows, at most 128 GiB; pages come when touched */
+    uint64_t reserve_bytes; /* address space for rows, at most 128 GiB; memory comes with rows */
     const char *path;
 };
 
@@ -70,6 +71,8 @@ FST_MUST_USE enum fst_status partition_open(struct partition **partition_out,
                                             const struct partition_options *options,
                                             enum partition_origin *origin_out,
                                             struct fst_error *error);
+/* What every table takes of its file system, whatever it holds. */
+uint64_t partition_fixed_bytes(void);
 /* Unmaps; the file stays and can be trusted. NULL is allowed. */
 void partition_close(struct partition *partition);
 /* From now on the file is trusted only by those who know this id. */
@@ -102,8 +105,8 @@ void partition_release(struct partition *partition, const struct view *view, con
  * log_rows_check(). statuses_out (may be NULL) gets FST_OK or FST_STALE per row. `is_durable` is
  * false for rows shown before their group is on disk. A record with the flag LOG_RECORD_APPLIED has
  * its rows in place: only applied LSN and client sequence advance. FST_FULL only without admission,
- * or when the reserve is used up; FST_CORRUPT if a stored row has a revision that the view has
- * not. */
+ * when the reserve or the memory is used up; FST_CORRUPT if a stored row has a revision that the
+ * view has not. */
 FST_MUST_USE enum fst_status partition_apply(struct partition *partition, const struct view *view,
                                              const struct log_record_header *header,
                                              const uint8_t *body, bool is_durable,

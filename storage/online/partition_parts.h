@@ -25,7 +25,8 @@ struct partition {
     size_t mapped_bytes;
     uint8_t *scratch;
     _Alignas(64) uint64_t flying_bytes; /* charged for what was admitted and is not applied yet */
-    uint64_t flying_places;             /* places it may free or take */
+    uint64_t spare_extents;             /* spans of their own that sizes in flight may open */
+    uint8_t opened[SLAB_KINDS * SLAB_CLASSES / 8 + 1]; /* a bit per size that is among them */
 };
 
 /* A row on its way in. */

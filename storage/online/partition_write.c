@@ -7,8 +7,8 @@ enum {
     INDEX_ROW_BYTES = 21,  /* at the most, while segments are uniformly full */
     APPLY_WINDOW = 16,     /* rows whose lines are fetched ahead */
     RECLAIM_PLACES = 4096, /* a call */
-    SPARE_EXTENTS = 320,   /* every size of value may open a span of its own */
     SPARE_WAITING = 4096,  /* more places than a row asks for before it is put */
+    BEGUN_EXTENTS = 2,     /* a span of index segments, and the fraction of an extent */
 };
 
 /* What a record may take at the worst. A pure function of view and body, so that it is given back
@@ -77,7 +77,7 @@ static void need_put_row(struct partition *partition, const struct view *view,
 static bool places_fit(const struct partition *partition, enum slab_kind kind, uint32_t bytes,
                        uint64_t places, uint64_t *pool_extents) {
     if (places == 0) return true;
-    uint64_t wanted = places + partition->flying_places;
+    uint64_t wanted = places + partition->slabs.promised_places;
     uint64_t free = slabs_free_places(&partition->slabs, kind, bytes);
     if (free >= wanted) return true;
     uint32_t place_bytes = slab_place_bytes(kind, bytes);
@@ -114,17 +114,65 @@ static bool rows_fit(struct partition *partition, const struct view *view,
 
 static void claim_give_back(struct partition *partition, struct claim claim) {
     if (claim.bytes > partition->flying_bytes) claim.bytes = partition->flying_bytes;
-    if (claim.places > partition->flying_places) claim.places = partition->flying_places;
+    if (claim.places > partition->slabs.promised_places)
+        claim.places = partition->slabs.promised_places;
     partition->flying_bytes -= claim.bytes;
-    partition->flying_places -= claim.places;
+    partition->slabs.promised_places -= claim.places;
     atomic_fetch_sub(&partition->options.budget->used_bytes, claim.bytes);
 }
 
-static bool claim_fits(const struct partition *partition, struct claim claim) {
+static void spare_clear(struct partition *partition) {
+    if (partition->spare_extents == 0) return;
+    partition->spare_extents = 0;
+    memset(partition->opened, 0, sizeof partition->opened);
+}
+
+/* Counts the span that places of this size may open, unless there are places enough already. */
+static void spare_put(struct partition *partition, enum slab_kind kind, uint32_t bytes,
+                      uint64_t promised_places) {
+    uint32_t place_bytes = slab_place_bytes(kind, bytes);
+    uint32_t bit = (uint32_t)kind * SLAB_CLASSES + place_bytes / TABLE_UNIT_BYTES;
+    if (partition->opened[bit / 8] >> (bit % 8) & 1) return;
+    if (slabs_free_places(&partition->slabs, kind, bytes) >= promised_places) return;
+    partition->opened[bit / 8] |= (uint8_t)(1u << (bit % 8));
+    partition->spare_extents += slab_span_extents(place_bytes);
+}
+
+static void spare_put_value(struct partition *partition, const uint8_t *cell,
+                            uint64_t promised_places) {
+    struct row_reference reference;
+    memcpy(&reference, cell, sizeof reference);
+    if (reference.bytes == 0) return;
+    spare_put(partition, SLAB_VALUES, reference.bytes, promised_places);
+}
+
+static void spare_put_rows(struct partition *partition, const struct view *view,
+                           const struct log_rows_header *rows, const uint8_t *body,
+                           uint64_t promised_places) {
+    const struct row_layout *layout = partition_layout(view, rows->revision);
+    spare_put(partition, SLAB_ROWS, row_stored_bytes(layout), promised_places);
+    const uint8_t *image = body + sizeof *rows;
+    uint32_t columns = layout->body.references_count > 0 ? layout->body.columns_count : 0;
+    for (uint32_t i = 0; i < rows->rows_count; i++, image += layout->image_bytes) {
+        if (layout->key_bytes == 0) {
+            spare_put_value(partition, image + ROW_KEY_OFFSET, promised_places);
+        }
+        const uint8_t *values = image + layout->body_offset;
+        for (uint32_t c = 0; c < columns; c++) {
+            const struct row_column *column = &layout->body.columns[c];
+            if (type_fixed_bytes(column->type) != 0 || row_is_null(values, c)) continue;
+            spare_put_value(partition, values + column->offset, promised_places);
+        }
+    }
+}
+
+/* Spans waste up to a sixteenth, and each size but the first of its spans begins one for a part. */
+static bool claim_fits(struct partition *partition, struct claim claim) {
     struct partition_budget *budget = partition->options.budget;
+    if (atomic_load(&budget->used_bytes) + claim.bytes > budget->limit_bytes) return false;
     uint64_t extents = (partition->flying_bytes + claim.bytes) / TABLE_EXTENT_BYTES;
-    if (!slabs_has_extents(&partition->slabs, extents + extents / 8 + SPARE_EXTENTS)) return false;
-    return atomic_load(&budget->used_bytes) + claim.bytes <= budget->limit_bytes;
+    extents += extents / 8 + BEGUN_EXTENTS + partition->spare_extents;
+    return slabs_reserve(&partition->slabs, extents) && index_reserve(&partition->index);
 }
 
 enum partition_admission partition_admit(struct partition *partition, const struct view *view,
@@ -135,18 +183,20 @@ enum partition_admission partition_admit(struct partition *partition, const stru
         return PARTITION_REPEATED;
     }
     struct claim claim = claim_of(view, &rows);
-    uint64_t flying_places = partition->flying_places + claim.places;
+    uint64_t promised_places = partition->slabs.promised_places + claim.places;
     /* Every row in flight may free as many places as it takes, and each span that empties waits
      * too. */
-    if (!slabs_can_wait(&partition->slabs, 4 * flying_places + SPARE_WAITING)) {
+    if (!slabs_can_wait(&partition->slabs, 4 * promised_places + SPARE_WAITING)) {
         return PARTITION_FULL;
     }
+    if (partition->slabs.promised_places == 0) spare_clear(partition);
+    spare_put_rows(partition, view, &rows, body, promised_places);
     if (!claim_fits(partition, claim) && !rows_fit(partition, view, &rows, body)) {
         return PARTITION_FULL;
     }
     atomic_fetch_add(&partition->options.budget->used_bytes, claim.bytes);
     partition->flying_bytes += claim.bytes;
-    partition->flying_places = flying_places;
+    partition->slabs.promised_places = promised_places;
     if (!has_sequence) return PARTITION_ADMIT;
     table_begin(&partition->table);
     client_table_admit(&partition->clients, rows.client_id, rows.sequence);

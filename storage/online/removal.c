@@ -12,6 +12,17 @@ static size_t bytes_to_end(uint64_t position) {
     return TABLE_REMOVALS_BYTES - position % TABLE_REMOVALS_BYTES;
 }
 
+/* Memory for the pages that an entry begins or enters. */
+static bool pages_reserve(const struct table *table, uint64_t position, size_t bytes) {
+    uint64_t page =
+        position % IO_BLOCK_BYTES == 0 ? position : bytes_align(position, IO_BLOCK_BYTES);
+    for (; page < position + bytes; page += IO_BLOCK_BYTES) {
+        uint64_t offset = TABLE_REMOVALS_OFFSET + page % TABLE_REMOVALS_BYTES;
+        if (!table_reserve(table, offset, IO_BLOCK_BYTES)) return false;
+    }
+    return true;
+}
+
 void removal_put(const struct table *table, uint32_t view_id, struct bytes key) {
     struct table_header *header = table->header;
     uint64_t tail = header->removals_tail;
@@ -19,7 +30,8 @@ void removal_put(const struct table *table, uint32_t view_id, struct bytes key) 
     size_t bytes = ENTRY_HEADER_BYTES + bytes_align(key.bytes, 8);
     size_t skipped = bytes_to_end(tail) < bytes ? bytes_to_end(tail) : 0;
     FST_ASSERT(bytes <= ENTRY_BYTES_MAX);
-    if (tail + skipped + bytes - head > TABLE_REMOVALS_BYTES) {
+    bool has_room = tail + skipped + bytes - head <= TABLE_REMOVALS_BYTES;
+    if (!has_room || !pages_reserve(table, tail, skipped + bytes)) {
         __atomic_store_n(&header->has_lost_removals, 1, __ATOMIC_RELEASE);
         return;
     }

@@ -7,8 +7,15 @@
 /* In a waiting list: the number of a free span, not a place. */
 #define WAITING_SPAN (UINT64_C(1) << 63)
 
-enum { VALUE_EXACT_UNITS = 8, FREE_LINK_OFFSET = 8, WASTE_MAX_PART = 16 };
+enum {
+    VALUE_EXACT_UNITS = 8,
+    FREE_LINK_OFFSET = 8,
+    WASTE_MAX_PART = 16,
+    RESERVE_EXTENTS = 16,
+    RESERVE_WAITING = 4096, /* entries of each list */
+};
 
+static_assert(TABLE_WAITING_MAX % 4096 == 0, "reserved in steps");
 static_assert(TABLE_WAITING_OFFSET + 2ll * TABLE_WAITING_MAX * 8 <= TABLE_EXTENT_TABLE_OFFSET, "");
 static_assert(TABLE_EXTENT_TABLE_OFFSET + TABLE_EXTENTS_MAX * 32ll <= TABLE_EXTENTS_OFFSET, "");
 
@@ -82,11 +89,33 @@ static bool span_has_room(const struct extent *span) {
 
 /* ---- spans ---- */
 
-bool slabs_has_extents(const struct slabs *slabs, uint64_t extents) {
-    return slabs->root->extents_count + extents <= slabs->root->extents_max;
+static bool extents_reserve(const struct slabs *slabs, uint64_t end) {
+    struct table_slabs *root = slabs->root;
+    uint64_t begin = root->extents_reserved;
+    const uint64_t each = sizeof(struct extent);
+    bool has_room = table_reserve(&slabs->table, TABLE_EXTENT_TABLE_OFFSET + begin * each,
+                                  (end - begin) * each) &&
+                    table_reserve(&slabs->table, TABLE_EXTENTS_OFFSET + begin * TABLE_EXTENT_BYTES,
+                                  (end - begin) * TABLE_EXTENT_BYTES);
+    if (has_room) root->extents_reserved = (uint32_t)end;
+    return has_room;
 }
 
-/* A span from the pool or from the end of the file. NULL when the reserve is used up. */
+/* A quarter more than needed while the table is small, then a MiB more: a call each time that much
+ * was taken. */
+bool slabs_reserve(const struct slabs *slabs, uint64_t extents) {
+    const struct table_slabs *root = slabs->root;
+    uint64_t end = root->extents_count + extents;
+    if (end > root->extents_max) return false;
+    if (end <= root->extents_reserved) return true;
+    uint64_t more = root->extents_count / 4;
+    uint64_t ahead = end + (more < RESERVE_EXTENTS ? more : RESERVE_EXTENTS);
+    if (more > 0 && ahead <= root->extents_max && extents_reserve(slabs, ahead)) return true;
+    return extents_reserve(slabs, end);
+}
+
+/* A span from the pool or from the end of the file. NULL when the reserve or the memory is used up.
+ */
 static struct extent *span_take(struct slabs *slabs, uint32_t extents) {
     struct table_slabs *root = slabs->root;
     uint32_t pooled = root->pool[extents];
@@ -96,7 +125,7 @@ static struct extent *span_take(struct slabs *slabs, uint32_t extents) {
         table_add(&root->pool_extents, -(int64_t)extents);
         return span;
     }
-    if (!slabs_has_extents(slabs, extents)) return NULL;
+    if (!slabs_reserve(slabs, extents)) return NULL;
     struct extent *span = &slabs->extents[root->extents_count];
     for (uint32_t i = 1; i < extents; i++) {
         span[i] = (struct extent){.kind = SLAB_TAIL, .span = i};
@@ -196,16 +225,32 @@ static void place_free(struct slabs *slabs, uint64_t place) {
     span->used -= 1;
     slab->free_places += 1;
     table_add(&slabs->root->free_bytes, span_bytes(span));
-    bool is_only = slab->room == extent_link(slabs, span) && span->next == 0;
-    /* Spans never take the room that admitted rows may need. */
+    if (span->used > 0 || (slab->room == extent_link(slabs, span) && span->next == 0)) return;
+    /* Places that are promised were counted on when the promise was made, and spans never take the
+     * room among those waiting that admitted rows may need. */
+    bool is_promised = slab->free_places - span_places(span) < slabs->promised_places;
     bool has_room = slabs_can_wait(slabs, TABLE_WAITING_MAX / 2);
-    if (span->used == 0 && !is_only && has_room) span_release(slabs, span);
+    if (!is_promised && has_room) span_release(slabs, span);
 }
 
 /* ---- waiting ---- */
 
-bool slabs_can_wait(const struct slabs *slabs, uint64_t places) {
-    return slabs->root->waiting_count[slabs->root->waiting_now] + places <= TABLE_WAITING_MAX;
+static bool waiting_reserve(struct slabs *slabs, uint64_t count) {
+    uint64_t end = bytes_align(count, RESERVE_WAITING);
+    for (uint32_t list = 0; list < 2; list++) {
+        uint64_t first = list * (uint64_t)TABLE_WAITING_MAX + slabs->waiting_reserved;
+        uint64_t bytes = (end - slabs->waiting_reserved) * sizeof(uint64_t);
+        uint64_t offset = TABLE_WAITING_OFFSET + first * sizeof(uint64_t);
+        if (!table_reserve(&slabs->table, offset, bytes)) return false;
+    }
+    slabs->waiting_reserved = end;
+    return true;
+}
+
+bool slabs_can_wait(struct slabs *slabs, uint64_t places) {
+    uint64_t count = slabs->root->waiting_count[slabs->root->waiting_now] + places;
+    if (count > TABLE_WAITING_MAX) return false;
+    return count <= slabs->waiting_reserved || waiting_reserve(slabs, count);
 }
 
 bool slabs_is_waiting(const struct slabs *slabs) {

@@ -70,6 +70,8 @@ struct slabs {
     struct extent *extents;
     struct slab *classes; /* kind x class */
     uint64_t *waiting[2];
+    uint64_t waiting_reserved; /* entries of each list that have memory */
+    uint64_t promised_places;  /* of any class: their owner may come for them */
     struct epoch *epoch;
     struct partition_budget *budget;
 };
@@ -81,14 +83,15 @@ void slabs_open(struct slabs *slabs, const struct table *table, struct epoch *ep
 /* The size that a place for `bytes` has. */
 uint32_t slab_place_bytes(enum slab_kind kind, uint32_t bytes);
 
-/* A place of slab_place_bytes(kind, bytes); 0 when the reserve is used up. Charges the budget for
- * new extents without asking. New places of rows have a first word with view id 0. */
+/* A place of slab_place_bytes(kind, bytes); 0 when the reserve or the memory is used up. Charges
+ * the budget for new extents without asking. New places of rows have a first word with view id 0.
+ */
 uint64_t slabs_get(struct slabs *slabs, enum slab_kind kind, uint32_t bytes);
 
 /* Gives a place back as soon as no reader can be there. slabs_can_wait() must be true. */
 void slabs_put(struct slabs *slabs, uint64_t place);
-/* Whether `places` more can wait. */
-bool slabs_can_wait(const struct slabs *slabs, uint64_t places);
+/* Whether `places` more can wait; takes the memory for that. */
+bool slabs_can_wait(struct slabs *slabs, uint64_t places);
 bool slabs_is_waiting(const struct slabs *slabs);
 /* Frees up to so many places that no reader can look at any more. */
 void slabs_reclaim(struct slabs *slabs, uint32_t places_max);
@@ -100,8 +103,9 @@ uint64_t slabs_pool_extents(const struct slabs *slabs);
 /* Spans of how many extents a class takes, and how many places they have. */
 uint32_t slab_span_extents(uint32_t place_bytes);
 uint32_t slab_span_places(uint32_t place_bytes);
-/* Whether so many extents are left in the reserve. */
-bool slabs_has_extents(const struct slabs *slabs, uint64_t extents);
+/* Makes sure that so many extents more can be taken: whether the reserve of address space has them,
+ * and there is memory. */
+bool slabs_reserve(const struct slabs *slabs, uint64_t extents);
 
 static inline struct extent *slabs_extent(const struct slabs *slabs, uint64_t place) {
     uint64_t offset = place * TABLE_UNIT_BYTES - TABLE_EXTENTS_OFFSET;

@@ -15,6 +15,9 @@
  *
  * A place is named by its offset in the file in units of 16 bytes: 40 bits.
  *
+ * Memory is reserved before it is touched: header, clients and slabs when the table is opened,
+ * removals by the page, all else in steps, ahead of what is admitted.
+ *
  * `busy` is set before the first and cleared after the last store of a change. The stores of a
  * process that is killed stay in the order in which it made them, so a file whose `busy` is 0 holds
  * no half-made change.
@@ -72,7 +75,7 @@ struct table_slabs {
     uint32_t pool[TABLE_SPAN_EXTENTS_MAX + 2]; /* by length: first free span, extent number + 1 */
     uint32_t waiting_now; /* the list that fills; the other one has waiting_stamp */
     uint32_t waiting_count[2];
-    uint32_t padding;
+    uint32_t extents_reserved; /* these have memory; from 0 on again where it is less than taken */
     uint64_t waiting_stamp;
     uint64_t waiting_bytes;
     uint64_t pool_extents;
@@ -111,7 +114,14 @@ static_assert(sizeof(struct table_header) <= 4096, "one page");
 struct table {
     uint8_t *base;
     struct table_header *header;
+    struct io *io;
+    io_file file;
 };
+
+/* Takes the memory for these bytes of the file now: a page that is not there when it is touched,
+ * and cannot be had, ends the process. False when there is none left; true where the file system
+ * cannot do it. */
+bool table_reserve(const struct table *table, uint64_t offset, uint64_t bytes);
 
 static inline void *table_at(const struct table *table, uint64_t place) {
     return table->base + place * TABLE_UNIT_BYTES;

@@ -1,0 +1,323 @@
+/* Memory that is not there. The table lies on a file system that gives a page only where it was
+ * reserved: every other touch, even to read, ends the test. However little it has, what was
+ * admitted is applied, what finds no room is refused at admission, rows in place can be changed,
+ * and more is taken as soon as there is room. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "storage/online/table.h"
+#include "tests/online/online_fixture.h"
+
+enum {
+    PAGE = IO_BLOCK_BYTES,
+    FILE_BYTES_MAX = 1 << 30,
+    PAGES = FILE_BYTES_MAX / PAGE,
+    LIMIT_BYTES = 256 << 20,
+    FLIGHT = 40,
+    FLIGHT_ROWS = 8,
+    KEYS = 20000,
+};
+
+/* One file whose pages can be touched once they are reserved. */
+struct strict_io {
+    struct io io; /* first */
+    struct io_ops ops;
+    uint8_t *memory;
+    uint64_t size_bytes;
+    uint64_t pages_count; /* reserved */
+    uint64_t pages_max;
+    bool is_without; /* cannot reserve, and gives every page */
+    bool has_page[PAGES];
+};
+
+static int strict_open(struct io *io, const char *path, int flags, io_file *file_out) {
+    (void)io, (void)path, (void)flags;
+    *file_out = 1;
+    return 0;
+}
+static int strict_close(struct io *io, io_file file) {
+    (void)io, (void)file;
+    return 0;
+}
+static int64_t strict_size(struct io *io, io_file file) {
+    (void)file;
+    return (int64_t)((struct strict_io *)io)->size_bytes;
+}
+static int strict_resize(struct io *io, io_file file, uint64_t bytes) {
+    struct strict_io *strict = (struct strict_io *)io;
+    (void)file;
+    assert_true(bytes <= FILE_BYTES_MAX);
+    strict->size_bytes = bytes;
+    if (bytes > 0) return 0;
+    assert_int_equal(madvise(strict->memory, FILE_BYTES_MAX, MADV_DONTNEED), 0);
+    if (strict->is_without) return 0;
+    assert_int_equal(mprotect(strict->memory, FILE_BYTES_MAX, PROT_NONE), 0);
+    memset(strict->has_page, 0, sizeof strict->has_page);
+    strict->pages_count = 0;
+    return 0;
+}
+static int strict_reserve(struct io *io, io_file file, uint64_t offset, uint64_t bytes) {
+    struct strict_io *strict = (struct strict_io *)io;
+    (void)file;
+    if (strict->is_without) return -EOPNOTSUPP;
+    assert_true(bytes > 0);
+    assert_true(offset + bytes <= strict->size_bytes);
+    uint64_t first = offset / PAGE, end = (offset + bytes + PAGE - 1) / PAGE;
+    uint64_t wanted = 0;
+    for (uint64_t page = first; page < end; page++) wanted += !strict->has_page[page];
+    if (strict->pages_count + wanted > strict->pages_max) return -ENOSPC;
+    strict->pages_count += wanted;
+    for (uint64_t page = first; page < end; page++) strict->has_page[page] = true;
+    return mprotect(strict->memory + first * PAGE, (end - first) * PAGE, PROT_READ | PROT_WRITE);
+}
+static int strict_map(struct io *io, io_file file, size_t bytes, void **memory_out) {
+    struct strict_io *strict = (struct strict_io *)io;
+    (void)file;
+    if (bytes > strict->size_bytes) return -EINVAL;
+    *memory_out = strict->memory;
+    return 0;
+}
+static int strict_unmap(struct io *io, void *memory, size_t bytes) {
+    (void)io, (void)memory, (void)bytes;
+    return 0;
+}
+
+static struct strict_io *strict_create(uint64_t bytes_max, bool is_without) {
+    struct strict_io *strict = calloc(1, sizeof *strict);
+    assert_non_null(strict);
+    strict->ops = (struct io_ops){.open = strict_open,
+                                  .close = strict_close,
+                                  .size = strict_size,
+                                  .resize = strict_resize,
+                                  .reserve = strict_reserve,
+                                  .map = strict_map,
+                                  .unmap = strict_unmap};
+    strict->io.ops = &strict->ops;
+    strict->pages_max = bytes_max / PAGE;
+    strict->is_without = is_without;
+    int access = is_without ? PROT_READ | PROT_WRITE : PROT_NONE;
+    strict->memory =
+        mmap(NULL, FILE_BYTES_MAX, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(strict->memory != MAP_FAILED);
+    return strict;
+}
+
+static void strict_destroy(struct strict_io *strict) {
+    munmap(strict->memory, FILE_BYTES_MAX);
+    free(strict);
+}
+
+/* Closes the fixture's partition; the caller opens it on `strict`. */
+static struct online_fixture *fixture_on(struct strict_io *strict) {
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    partition_close(fixture->partition);
+    fixture->partition = NULL;
+    fixture->options.io = &strict->io;
+    return fixture;
+}
+
+/* ---- rows ---- */
+
+static struct row_spec spec_random(uint64_t *random, int64_t event_us) {
+    static const uint32_t views[] = {VIEW_SMALL, VIEW_WIDE, VIEW_TEXT, VIEW_NAMED, VIEW_TEXT};
+    static const uint32_t heavies[] = {0, 0, 0, 300, 3000, 20000};
+    struct row_spec spec = {
+        .view_id = views[random_next(random) % 5],
+        .key = (int64_t)(random_next(random) % KEYS),
+        .event_us = event_us,
+        .value = random_next(random),
+    };
+    if (spec.view_id == VIEW_TEXT) spec.heavy_bytes = heavies[random_next(random) % 6];
+    return spec;
+}
+
+/* Records that are admitted before any of them is applied. Whether some were refused. */
+static bool flight_run(struct online_fixture *fixture, uint64_t *random, uint64_t *lsn) {
+    struct record records[FLIGHT];
+    uint32_t views[FLIGHT];
+    uint32_t count = 0;
+    bool is_full = false;
+    for (uint32_t i = 0; i < FLIGHT; i++) {
+        struct row_spec specs[FLIGHT_ROWS];
+        specs[0] = spec_random(random, (int64_t)*lsn);
+        for (uint32_t r = 1; r < FLIGHT_ROWS; r++) {
+            do specs[r] = spec_random(random, (int64_t)*lsn);
+            while (specs[r].view_id != specs[0].view_id);
+            specs[r].heavy_bytes = specs[0].heavy_bytes;
+        }
+        records[count] = record_make(fixture, specs, FLIGHT_ROWS, *lsn);
+        views[count] = specs[0].view_id;
+        const struct view *view = fixture->by_id[views[count]];
+        if (partition_admit(fixture->partition, view, records[count].body) != PARTITION_ADMIT) {
+            record_free(&records[count]);
+            is_full = true;
+            continue;
+        }
+        *lsn += FLIGHT_ROWS;
+        count += 1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(partition_apply(fixture->partition, fixture->by_id[views[i]],
+                                         &records[i].header, records[i].body, true, NULL),
+                         FST_OK);
+        record_free(&records[i]);
+    }
+    partition_reclaim(fixture->partition);
+    return is_full;
+}
+
+static void until_full(struct online_fixture *fixture, uint64_t *random, uint64_t *lsn) {
+    uint32_t full_count = 0;
+    for (uint32_t i = 0; full_count < 20; i++) {
+        assert_true(i < 100000);
+        full_count += flight_run(fixture, random, lsn);
+        if (i % 50 == 0) online_fixture_check(fixture);
+    }
+    online_fixture_check(fixture);
+}
+
+/* ---- tests ---- */
+
+static void test_any_room(void **state) {
+    (void)state;
+    uint64_t random = random_seed(3);
+    for (uint64_t kib = 900; kib < 30000; kib += kib / 3) {
+        struct strict_io *strict = strict_create(kib << 10, false);
+        struct online_fixture *fixture = fixture_on(strict);
+        uint64_t lsn = 1;
+        online_fixture_reopen(fixture);
+        until_full(fixture, &random, &lsn);
+        uint64_t applied = partition_applied_lsn(fixture->partition);
+        assert_true(strict->pages_count <= strict->pages_max);
+        online_fixture_reopen(fixture);
+        assert_int_equal(fixture->origin, PARTITION_MAPPED);
+        assert_int_equal(partition_applied_lsn(fixture->partition), applied);
+        online_fixture_check(fixture);
+        strict->pages_max *= 2;
+        uint64_t before = lsn;
+        (void)flight_run(fixture, &random, &lsn);
+        assert_true(lsn > before);
+        until_full(fixture, &random, &lsn);
+        assert_int_equal(partition_clear(fixture->partition), FST_OK);
+        until_full(fixture, &random, &lsn);
+        online_fixture_destroy(fixture);
+        strict_destroy(strict);
+    }
+}
+
+/* Memory that goes away under a partition: rows that are there can be changed in place. */
+static void test_rows_in_place(void **state) {
+    (void)state;
+    struct strict_io *strict = strict_create(16 << 20, false);
+    struct online_fixture *fixture = fixture_on(strict);
+    uint64_t lsn = 1;
+    online_fixture_reopen(fixture);
+    for (int64_t key = 0; key < 1000; key++, lsn++) {
+        struct row_spec spec = {.view_id = VIEW_WIDE, .key = key, .event_us = 1};
+        assert_int_equal(row_write(fixture, &spec, lsn), FST_OK);
+    }
+    strict->pages_max = 0;
+    int64_t next = 1000;
+    enum fst_status status = FST_OK;
+    for (; status == FST_OK; next++, lsn++) {
+        struct row_spec spec = {.view_id = VIEW_WIDE, .key = next, .event_us = 1};
+        status = row_write(fixture, &spec, lsn);
+    }
+    assert_int_equal(status, FST_FULL);
+    for (int64_t key = 0; key < next - 1; key++, lsn++) {
+        struct row_spec spec = {.view_id = VIEW_WIDE, .key = key, .event_us = 2};
+        assert_int_equal(row_write(fixture, &spec, lsn), FST_OK);
+    }
+    /* Removals that cannot be noted cost a whole visit, nothing else. */
+    assert_int_equal(row_remove(fixture, VIEW_WIDE, 0), FST_OK);
+    assert_true(partition_needs_whole_visit(fixture->partition));
+    strict->pages_max = PAGES;
+    struct row_spec spec = {.view_id = VIEW_TEXT, .key = next, .event_us = 1, .heavy_bytes = 60000};
+    assert_int_equal(row_write(fixture, &spec, lsn), FST_OK);
+    for (int64_t key = 1; key < 900; key++) {
+        assert_int_equal(row_remove(fixture, VIEW_WIDE, key), FST_OK);
+    }
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+    strict_destroy(strict);
+}
+
+/* Whatever little there is: the table opens, or says why not, and leaves nothing behind. */
+static void test_too_little_to_open(void **state) {
+    (void)state;
+    uint64_t opened_pages = 0;
+    for (uint64_t pages = 0; opened_pages == 0; pages++) {
+        assert_true(pages < 1000);
+        struct strict_io *strict = strict_create(pages * PAGE, false);
+        struct online_fixture *fixture = fixture_on(strict);
+        struct fst_error error = {.text = ""};
+        enum fst_status status =
+            partition_open(&fixture->partition, &fixture->options, &fixture->origin, &error);
+        if (status == FST_OK) {
+            opened_pages = pages;
+        } else {
+            assert_non_null(strstr(error.text, "no room in its memory file system"));
+        }
+        if (status != FST_OK) {
+            strict->pages_max = PAGES;
+            online_fixture_reopen(fixture);
+        }
+        online_fixture_destroy(fixture);
+        strict_destroy(strict);
+    }
+    assert_true(opened_pages < 200);
+}
+
+/* A file system that cannot reserve is used as it is. */
+static void test_without_reserving(void **state) {
+    (void)state;
+    uint64_t random = random_seed(4);
+    struct strict_io *strict = strict_create(0, true);
+    struct online_fixture *fixture = fixture_on(strict);
+    uint64_t lsn = 1;
+    online_fixture_reopen(fixture);
+    for (int i = 0; i < 50; i++) assert_false(flight_run(fixture, &random, &lsn));
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+    strict_destroy(strict);
+}
+
+/* A table that an earlier version left has pages where rows are, and holes beside them. */
+static void test_a_table_with_holes(void **state) {
+    (void)state;
+    uint64_t random = random_seed(5);
+    struct strict_io *strict = strict_create(FILE_BYTES_MAX, false);
+    struct online_fixture *fixture = fixture_on(strict);
+    uint64_t lsn = 1;
+    online_fixture_reopen(fixture);
+    for (int i = 0; i < 50; i++) assert_false(flight_run(fixture, &random, &lsn));
+    partition_close(fixture->partition);
+    fixture->partition = NULL;
+    struct table_header *header = (struct table_header *)(void *)strict->memory;
+    uint64_t extent = header->slabs.extents_count - 1;
+    header->slabs.extents_reserved = 0;
+    uint8_t *hole = strict->memory + TABLE_EXTENTS_OFFSET + extent * TABLE_EXTENT_BYTES;
+    assert_int_equal(mprotect(hole, TABLE_EXTENT_BYTES, PROT_NONE), 0);
+    strict->pages_max = strict->pages_count;
+    online_fixture_reopen(fixture);
+    assert_int_equal(fixture->origin, PARTITION_MAPPED);
+    online_fixture_check(fixture);
+    until_full(fixture, &random, &lsn);
+    online_fixture_destroy(fixture);
+    strict_destroy(strict);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_room),           cmocka_unit_test(test_rows_in_place),
+        cmocka_unit_test(test_too_little_to_open), cmocka_unit_test(test_without_reserving),
+        cmocka_unit_test(test_a_table_with_holes),
+    };
+    return cmocka_run_group_tests_name("online/reserve", tests, NULL, NULL);
+}
