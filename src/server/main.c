@@ -5,6 +5,21 @@
 #include "base/logger.h"
 #include "server/inspect.h"
 #include "server/server.h"
+#include "storage/recovery/identity.h"
+#include "storage/recovery/table_room.h"
+
+/* What a start would say of the memory file system. */
+static int plan_check(const struct server_options *options, struct io *io) {
+    struct fst_error error;
+    struct identity identity;
+    struct table_room room = {.table_dir = options->table_dir, .memory_bytes = options->memory};
+    if (options->data[0] && identity_read(io, options->data, &identity, &error) == FST_OK) {
+        room.store_id = identity.store_id;
+    }
+    if (table_room_check(io, &room, &error) == FST_OK) return SERVER_DONE;
+    fprintf(stderr, "fsd: %s\n", error.text);
+    return SERVER_USAGE;
+}
 
 int main(int argc, char **argv) {
     struct server_options options;
@@ -25,7 +40,7 @@ int main(int argc, char **argv) {
     logger_init((enum log_level)options.log_level);
     if (options.plan) {
         server_options_plan(&options, stdout);
-        return SERVER_DONE;
+        return plan_check(&options, io);
     }
     if (!options.data[0]) {
         fprintf(stderr, "fsd: expected --data DIR, the folder of the store\nTry 'fsd --help'.\n");

@@ -12,6 +12,7 @@
 #include "shard/engine.h"
 #include "shard/shard.h"
 #include "shard/write_request.h"
+#include "storage/online/partition.h"
 
 enum { RING_BUFFERS = 1024, RING_BUFFER_BYTES = 16 << 10 };
 
@@ -94,6 +95,8 @@ void server_options_plan(const struct server_options *options, FILE *out) {
         uint64_t bytes;
     } rows[] = {
         {"online rows and index (memory)", options->memory},
+        {"fixed part of the online tables",
+         (uint64_t)options->partitions * partition_fixed_bytes()},
         {"connections, their input and output", shards * conns_memory_bytes(&conns)},
         {"receive buffers", shards * RING_BUFFERS * RING_BUFFER_BYTES},
         {"scratch of a tick (arena_bytes)", shards * options->arena_bytes},

@@ -11,6 +11,7 @@
 #include "storage/log/log_trim.h"
 #include "storage/recovery/identity.h"
 #include "storage/recovery/replay.h"
+#include "storage/recovery/table_room.h"
 
 enum { PATH_BYTES = 1024, BOOT_TEXT_BYTES = 64 };
 
@@ -206,11 +207,13 @@ static void boot_id_make(struct io *io, uint32_t epoch, uint8_t boot_id_out[16])
     memcpy(boot_id_out, halves, sizeof halves);
 }
 
-static enum fst_status table_dir_make(struct opening *o, char path_out[PATH_BYTES]) {
+static enum fst_status table_dir_make(struct opening *o, char path_out[TABLE_ROOM_PATH_BYTES]) {
     struct io *io = o->options->io;
-    const uint8_t *id = o->store->store_id;
-    snprintf(path_out, PATH_BYTES, "%s/fstore-%02x%02x%02x%02x%02x%02x%02x%02x",
-             o->options->table_dir, id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]);
+    const struct table_room room = {.table_dir = o->options->table_dir,
+                                    .store_id = o->store->store_id,
+                                    .memory_bytes = o->options->budget->limit_bytes};
+    FST_TRY(table_room_check(io, &room, o->error));
+    table_room_format_path(o->options->table_dir, o->store->store_id, path_out);
     int result = io->ops->mkdir(io, path_out);
     return result == 0 ? FST_OK : path_fail(o, result, path_out);
 }
@@ -314,7 +317,7 @@ static enum fst_status partition_start(struct opening *o, uint32_t p, const char
 
 static enum fst_status partitions_start(struct opening *o) {
     uint8_t boot_id[16];
-    char dir[PATH_BYTES];
+    char dir[TABLE_ROOM_PATH_BYTES];
     boot_id_make(o->options->io, o->store->epoch, boot_id);
     FST_TRY(table_dir_make(o, dir));
     o->store->partitions = calloc(o->store->partitions_count, sizeof *o->store->partitions);

@@ -62,7 +62,8 @@ static enum fst_status rows_apply(struct replay *replay, const struct log_record
     if (status == FST_FULL) {
         return fst_error_set(
             replay->error, status,
-            "the rows of this store need more memory: start with a larger --memory");
+            "the rows of this store need more memory: start with a larger --memory, and room for "
+            "it in --table-dir");
     }
     return status;
 }
