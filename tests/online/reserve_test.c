@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "storage/online/table.h"
+#include "storage/online/partition_parts.h"
 #include "tests/online/online_fixture.h"
 
 enum {
@@ -248,6 +248,71 @@ static void test_rows_in_place(void **state) {
     strict_destroy(strict);
 }
 
+enum { PROMISE_VIEWS = 3, PROMISE_ROWS = 50 };
+
+static const uint32_t promise_views[PROMISE_VIEWS] = {VIEW_SMALL, VIEW_WIDE, VIEW_EXTRA_FIRST};
+
+static uint32_t places_of(const struct online_fixture *fixture, uint32_t view_id) {
+    uint32_t bytes = row_stored_bytes(&fixture->by_id[view_id]->revisions[0].layout);
+    return slab_span_places(slab_place_bytes(SLAB_ROWS, bytes));
+}
+
+/* Two spans of rows; of the first all but one row stay, of the second only one. */
+static void spans_make(struct online_fixture *fixture, uint32_t view_id, uint64_t *lsn) {
+    int64_t places = places_of(fixture, view_id);
+    for (int64_t key = 0; key < 2 * places; key++) {
+        struct row_spec spec = {.view_id = view_id, .key = key};
+        assert_int_equal(row_write(fixture, &spec, (*lsn)++), FST_OK);
+    }
+    assert_int_equal(row_remove(fixture, view_id, 0), FST_OK);
+    for (int64_t key = places; key < 2 * places - 1; key++) {
+        assert_int_equal(row_remove(fixture, view_id, key), FST_OK);
+    }
+}
+
+/* Places that were free when a record was admitted are there when it is applied, though the last
+ * row of their span was removed meanwhile: without memory for another span. */
+static void test_promised_places_stay(void **state) {
+    (void)state;
+    struct strict_io *strict = strict_create(FILE_BYTES_MAX, false);
+    struct online_fixture *fixture = fixture_on(strict);
+    struct record records[PROMISE_VIEWS];
+    uint64_t lsn = 1;
+    online_fixture_reopen(fixture);
+    for (int v = 0; v < PROMISE_VIEWS; v++) spans_make(fixture, promise_views[v], &lsn);
+    for (int i = 0; i < 4; i++) partition_reclaim(fixture->partition);
+    for (int v = 0; v < PROMISE_VIEWS; v++) {
+        struct row_spec specs[PROMISE_ROWS];
+        for (int64_t i = 0; i < PROMISE_ROWS; i++) {
+            specs[i] = (struct row_spec){.view_id = promise_views[v], .key = KEYS + i};
+        }
+        records[v] = record_make(fixture, specs, PROMISE_ROWS, lsn);
+        lsn += PROMISE_ROWS;
+        const struct view *view = fixture->by_id[promise_views[v]];
+        assert_int_equal(partition_admit(fixture->partition, view, records[v].body),
+                         PARTITION_ADMIT);
+    }
+    strict->pages_max = 0;
+    /* As if sizes that were admitted beside them had taken all that is reserved. */
+    struct table_slabs *root = &((struct table_header *)(void *)strict->memory)->slabs;
+    root->extents_reserved = root->extents_count;
+    for (int v = 0; v < PROMISE_VIEWS; v++) {
+        int64_t last = 2 * (int64_t)places_of(fixture, promise_views[v]) - 1;
+        assert_int_equal(row_remove(fixture, promise_views[v], last), FST_OK);
+    }
+    partition_reclaim(fixture->partition); /* Frees the places; an emptied span would wait now. */
+    for (int v = 0; v < PROMISE_VIEWS; v++) {
+        const struct view *view = fixture->by_id[promise_views[v]];
+        assert_int_equal(partition_apply(fixture->partition, view, &records[v].header,
+                                         records[v].body, true, NULL),
+                         FST_OK);
+        record_free(&records[v]);
+    }
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+    strict_destroy(strict);
+}
+
 /* Whatever little there is: the table opens, or says why not, and leaves nothing behind. */
 static void test_too_little_to_open(void **state) {
     (void)state;
@@ -315,8 +380,11 @@ static void test_a_table_with_holes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_room),           cmocka_unit_test(test_rows_in_place),
-        cmocka_unit_test(test_too_little_to_open), cmocka_unit_test(test_without_reserving),
+        cmocka_unit_test(test_any_room),
+        cmocka_unit_test(test_rows_in_place),
+        cmocka_unit_test(test_promised_places_stay),
+        cmocka_unit_test(test_too_little_to_open),
+        cmocka_unit_test(test_without_reserving),
         cmocka_unit_test(test_a_table_with_holes),
     };
     return cmocka_run_group_tests_name("online/reserve", tests, NULL, NULL);
