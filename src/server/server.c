@@ -26,6 +26,8 @@ enum {
     DESCRIPTORS_SPARE = 1024, /* rings, log files, LMDB */
 };
 
+static_assert((int)LOG_GROUPS_IN_FLIGHT_MAX == 16, "the limit of the option");
+
 struct server;
 
 struct shard_thread {
@@ -213,6 +215,7 @@ static enum fst_status shard_start(struct server *server, uint32_t index,
         .epoch = server->store.epoch,
         .shard = index,
         .group_bytes_max = (uint32_t)server->options->group_bytes,
+        .groups_in_flight_max = (uint32_t)server->options->groups_in_flight,
         .file_bytes = server->options->log_file_bytes,
     };
     memcpy(log.store_id, server->store.store_id, STORE_ID_BYTES);

@@ -101,7 +101,8 @@ void server_options_plan(const struct server_options *options, FILE *out) {
         {"receive buffers", shards * RING_BUFFERS * RING_BUFFER_BYTES},
         {"scratch of a tick (arena_bytes)", shards * options->arena_bytes},
         {"writes on their way", (shards + 1) * write_buffers_bytes()},
-        {"log groups, filling and in flight", shards * 2 * options->group_bytes},
+        {"log groups, filling and in flight",
+         shards * (options->groups_in_flight + 1) * options->group_bytes},
         {"batches of reads", shards * shard_gets_bytes()},
     };
     uint64_t sum = 0;

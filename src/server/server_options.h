@@ -27,6 +27,7 @@
     X(meta_bytes, BYTES, "64G", 16 << 20, UINT64_C(1) << 46, NULL, "limit of the LMDB file")       \
     X(log_file_bytes, BYTES, "64M", 8 << 20, UINT64_C(1) << 32, NULL, "size of a log file")        \
     X(group_bytes, BYTES, "4M", 64 << 10, 64 << 20, NULL, "largest log group, per shard")          \
+    X(groups_in_flight, COUNT, "4", 1, 16, NULL, "log groups being written at once, per shard")    \
     X(checkpoint_interval, DURATION, "10s", 100000, UINT64_C(86400000000), NULL,                   \
       "time between checkpoints")                                                                  \
     X(connections, COUNT, "10000", 1, 1000000, NULL, "connections, over all shards")               \

@@ -4,6 +4,8 @@
 
 #include "base/assert.h"
 
+enum { WRITE_AVERAGE_PART = 8, LONG_AGO_US = 0 };
+
 enum fst_status committer_init(struct committer *committer, struct log *log,
                                struct partition *const *partitions, uint32_t partitions_count,
                                _Atomic bool *is_disk_full) {
@@ -13,13 +15,18 @@ enum fst_status committer_init(struct committer *committer, struct log *log,
         .partitions_count = partitions_count,
         .is_disk_full = is_disk_full,
         .lsns = calloc(partitions_count, sizeof(uint64_t)),
-        .filling.entries = calloc(COMMITTER_PENDING_MAX, sizeof(struct committer_pending)),
-        .flying.entries = calloc(COMMITTER_PENDING_MAX, sizeof(struct committer_pending)),
+        .groups = calloc(log_flying_max(log) + 1, sizeof(struct committer_group)),
+        .groups_count = log_flying_max(log) + 1,
         .is_kept = calloc(COMMITTER_PENDING_MAX, sizeof(bool)),
         .shown = calloc((partitions_count + 7) / 8, 1),
     };
-    bool has_memory = committer->lsns && committer->filling.entries && committer->flying.entries &&
-                      committer->is_kept && committer->shown;
+    bool has_memory =
+        committer->lsns && committer->groups && committer->is_kept && committer->shown;
+    for (uint32_t i = 0; has_memory && i < committer->groups_count; i++) {
+        struct committer_pending *entries = calloc(COMMITTER_PENDING_MAX, sizeof *entries);
+        committer->groups[i].entries = entries;
+        has_memory = entries != NULL;
+    }
     if (!has_memory) {
         committer_deinit(committer);
         return FST_NO_MEMORY;
@@ -31,12 +38,22 @@ enum fst_status committer_init(struct committer *committer, struct log *log,
 }
 
 void committer_deinit(struct committer *committer) {
+    for (uint32_t i = 0; committer->groups && i < committer->groups_count; i++) {
+        free(committer->groups[i].entries);
+    }
+    free(committer->groups);
     free(committer->lsns);
-    free(committer->filling.entries);
-    free(committer->flying.entries);
     free(committer->is_kept);
     free(committer->shown);
     *committer = (struct committer){0};
+}
+
+static struct committer_group *group_of(const struct committer *committer, uint64_t group) {
+    return &committer->groups[group % committer->groups_count];
+}
+
+static struct committer_group *filling_of(const struct committer *committer) {
+    return group_of(committer, committer->sealed_group + 1);
 }
 
 /* ---- answers ---- */
@@ -82,7 +99,7 @@ static enum fst_status log_refusal(const struct committer *committer, size_t bod
     if (body_bytes > log_body_bytes_max(committer->log)) return FST_TOO_LARGE;
     if (log_is_stuck(committer->log) && *committer->is_disk_full) return FST_DISK_FULL;
     if (body_bytes > log_room_bytes(committer->log)) return FST_OVERLOADED;
-    if (committer->filling.count == COMMITTER_PENDING_MAX) return FST_OVERLOADED;
+    if (filling_of(committer)->count == COMMITTER_PENDING_MAX) return FST_OVERLOADED;
     return FST_OK;
 }
 
@@ -115,13 +132,12 @@ static void part_log(struct committer *committer, const struct view *view,
         part_apply_early(committer, view, &header, part);
         is_answered = !batch->is_durable;
     }
-    pending_put(&committer->filling,
-                (struct committer_pending){.batch = batch,
-                                           .part = index,
-                                           .partition = part->partition,
-                                           .has_record = true,
-                                           .is_applied = is_early,
-                                           .is_answered = is_answered});
+    pending_put(filling_of(committer), (struct committer_pending){.batch = batch,
+                                                                  .part = index,
+                                                                  .partition = part->partition,
+                                                                  .has_record = true,
+                                                                  .is_applied = is_early,
+                                                                  .is_answered = is_answered});
     if (is_answered) part_answered(committer, batch);
 }
 
@@ -129,9 +145,11 @@ static void part_log(struct committer *committer, const struct view *view,
  * hold it. It never opens one, because a group without records is not written (W4). */
 static void part_repeat(struct committer *committer, struct write_batch *batch, uint32_t index) {
     struct write_part *part = &batch->parts[index];
-    bool is_filling = committer->filling.count > 0;
-    struct committer_group *group = is_filling ? &committer->filling : &committer->flying;
-    if (!is_filling && !committer->is_flying) {
+    bool is_filling = filling_of(committer)->count > 0;
+    bool is_flying = committer->sealed_group > committer->applied_group;
+    struct committer_group *group =
+        is_filling ? filling_of(committer) : group_of(committer, committer->sealed_group);
+    if (!is_filling && !is_flying) {
         part_answer(committer, batch, index, FST_DUPLICATE);
     } else if (group->count == COMMITTER_PENDING_MAX) {
         part_answer(committer, batch, index, FST_OVERLOADED);
@@ -189,7 +207,7 @@ void committer_take_change(struct committer *committer, struct write_change *cha
     uint8_t *body = log_append(committer->log, &header, change->change.bytes);
     FST_ASSERT(body);
     memcpy(body, change->change.data, change->change.bytes);
-    pending_put(&committer->filling,
+    pending_put(filling_of(committer),
                 (struct committer_pending){.change = change, .has_record = true});
 }
 
@@ -231,7 +249,7 @@ static bool pending_stays(const struct committer_pending *pending, uint8_t *show
 /* No room on disk for the group: what can be taken out of it is refused, the newest first, so that
  * sequences and LSNs go back step by step. The rest waits for room, and its writers are told so. */
 static void filling_refuse(struct committer *committer, const struct catalog *catalog) {
-    struct committer_group *group = &committer->filling;
+    struct committer_group *group = filling_of(committer);
     bool *is_kept = committer->is_kept;
     uint32_t records = 0;
     memset(committer->shown, 0, (committer->partitions_count + 7) / 8);
@@ -260,21 +278,35 @@ void committer_hold(struct committer *committer, bool is_held) {
     committer->is_held = is_held;
 }
 
-bool committer_seal(struct committer *committer, const struct catalog *catalog,
+/* When the filling group may leave. */
+static int64_t filling_due_us(const struct committer *committer) {
+    if (log_flying_count(committer->log) == 0) return LONG_AGO_US;
+    bool is_half_full = log_room_bytes(committer->log) < log_body_bytes_max(committer->log) / 2;
+    if (is_half_full) return LONG_AGO_US;
+    int64_t share_us = committer->write_us / log_flying_max(committer->log);
+    return group_of(committer, committer->sealed_group)->sealed_us + share_us;
+}
+
+int64_t committer_seal_us(const struct committer *committer) {
+    return committer->is_waiting ? filling_due_us(committer) : INT64_MAX;
+}
+
+bool committer_seal(struct committer *committer, const struct catalog *catalog, int64_t now_us,
                     struct log_write *write_out) {
-    if (committer->is_flying || committer->is_failed || committer->is_held) return false;
-    if (committer->filling.count == 0) return false;
+    committer->is_waiting = false;
+    if (committer->is_failed || committer->is_held) return false;
+    if (filling_of(committer)->count == 0) return false;
+    committer->is_waiting = now_us < filling_due_us(committer);
+    if (committer->is_waiting) return false;
     if (!log_seal(committer->log, write_out)) {
         if (log_is_stuck(committer->log) && *committer->is_disk_full) {
             filling_refuse(committer, catalog);
         }
         return false;
     }
-    struct committer_group flying = committer->flying;
-    committer->flying = committer->filling;
-    committer->filling = flying;
-    committer->filling.count = 0;
-    committer->is_flying = true;
+    committer->sealed_group += 1;
+    FST_ASSERT(write_out->group == committer->sealed_group);
+    group_of(committer, committer->sealed_group)->sealed_us = now_us;
     committer->counts.groups += 1;
     committer->counts.group_bytes += write_out->bytes;
     return true;
@@ -318,23 +350,18 @@ static void group_fail(struct committer *committer, struct committer_group *grou
 
 void committer_fail(struct committer *committer) {
     committer->is_failed = true;
-    group_fail(committer, &committer->flying);
-    group_fail(committer, &committer->filling);
+    for (uint64_t g = committer->applied_group + 1; g <= committer->sealed_group + 1; g++) {
+        group_fail(committer, group_of(committer, g));
+    }
 }
 
-enum fst_status committer_complete(struct committer *committer, const struct catalog *catalog,
-                                   int result) {
-    FST_ASSERT(committer->is_flying);
-    committer->is_flying = false;
-    if (committer->is_failed) return FST_OUTCOME_UNKNOWN;
-    enum fst_status status = log_complete(committer->log, result);
-    if (status != FST_OK) {
-        committer_fail(committer);
-        return status;
-    }
+/* The oldest durable group: its rows are shown, its writers answered. */
+static void group_apply(struct committer *committer, const struct catalog *catalog) {
+    FST_ASSERT(log_completed_group(committer->log) == committer->applied_group + 1);
+    struct committer_group *group = group_of(committer, committer->applied_group + 1);
     struct log_record_header *record = NULL;
-    for (uint32_t i = 0; i < committer->flying.count; i++) {
-        const struct committer_pending *pending = &committer->flying.entries[i];
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct committer_pending *pending = &group->entries[i];
         if (pending->has_record) {
             record = log_next_completed(committer->log, record);
             FST_ASSERT(record); /* W1 */
@@ -346,7 +373,22 @@ enum fst_status committer_complete(struct committer *committer, const struct cat
         else
             part_complete(committer, catalog, pending, record);
     }
-    committer->flying.count = 0;
+    group->count = 0;
+    committer->applied_group += 1;
+    log_release(committer->log);
+}
+
+enum fst_status committer_complete(struct committer *committer, const struct catalog *catalog,
+                                   const struct committer_written *written) {
+    int64_t took_us = written->now_us - group_of(committer, written->group)->sealed_us;
+    enum fst_status status = log_complete(committer->log, written->group, written->result);
+    if (committer->is_failed) return FST_OUTCOME_UNKNOWN;
+    if (status != FST_OK) {
+        committer_fail(committer);
+        return status;
+    }
+    committer->write_us += (took_us - committer->write_us) / WRITE_AVERAGE_PART;
+    while (log_completed_group(committer->log) != 0) group_apply(committer, catalog);
     return FST_OK;
 }
 
@@ -355,7 +397,8 @@ struct message *committer_next_done(struct committer *committer) {
 }
 
 bool committer_is_idle(const struct committer *committer) {
-    return !committer->is_flying && committer->filling.count == 0 && !committer->done.first;
+    return log_flying_count(committer->log) == 0 && filling_of(committer)->count == 0 &&
+           !committer->done.first;
 }
 
 static bool group_is_sound(const struct committer_group *group) {
@@ -365,39 +408,41 @@ static bool group_is_sound(const struct committer_group *group) {
     return records_count > 0 || group->count == 0; /* W4 */
 }
 
-/* The batch that entry `i` of both groups, one behind the other, keeps waiting; NULL if none. An
- * entry that is answered may name a batch that is gone. */
-static const struct write_batch *batch_waiting(const struct committer *committer, uint32_t i) {
-    uint32_t flying_count = committer->flying.count;
-    const struct committer_pending *pending = i < flying_count
-                                                  ? &committer->flying.entries[i]
-                                                  : &committer->filling.entries[i - flying_count];
-    return pending->is_answered ? NULL : pending->batch;
+/* A batch whose entries are being counted. */
+struct batch_walk {
+    const struct write_batch *batch;
+    uint32_t open_count; /* entries still to come */
+};
+
+/* An entry that is answered may name a batch that is gone. */
+static bool batch_walk_on(struct batch_walk *walk, const struct committer_pending *pending) {
+    if (pending->is_answered || !pending->batch) return true;
+    if (pending->batch != walk->batch) {
+        if (walk->open_count != 0) return false;
+        *walk = (struct batch_walk){pending->batch, pending->batch->parts_open};
+    }
+    if (walk->open_count == 0) return false;
+    walk->open_count -= 1;
+    return true;
 }
 
 /* The entries of a batch stand next to each other, but may begin in one group and end in the next.
  */
 static bool batches_are_sound(const struct committer *committer) {
-    const struct write_batch *batch = NULL;
-    uint32_t open_count = 0;
-    uint32_t count = committer->flying.count + committer->filling.count;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct write_batch *next = batch_waiting(committer, i);
-        if (!next) continue;
-        if (next != batch) {
-            if (open_count != 0) return false;
-            batch = next;
-            open_count = batch->parts_open;
+    struct batch_walk walk = {0};
+    for (uint64_t g = committer->applied_group + 1; g <= committer->sealed_group + 1; g++) {
+        const struct committer_group *group = group_of(committer, g);
+        for (uint32_t i = 0; i < group->count; i++) {
+            if (!batch_walk_on(&walk, &group->entries[i])) return false;
         }
-        if (open_count == 0) return false;
-        open_count -= 1;
     }
-    return open_count == 0;
+    return walk.open_count == 0;
 }
 
 static bool lsns_are_sound(const struct committer *committer) {
-    for (uint32_t i = 0; i < committer->filling.count; i++) {
-        const struct committer_pending *pending = &committer->filling.entries[i];
+    const struct committer_group *filling = filling_of(committer);
+    for (uint32_t i = 0; i < filling->count; i++) {
+        const struct committer_pending *pending = &filling->entries[i];
         if (!pending->has_record || pending->change) continue;
         uint32_t p = pending->partition;
         if (committer->lsns[p] <= partition_applied_lsn(committer->partitions[p])) return false;
@@ -406,9 +451,13 @@ static bool lsns_are_sound(const struct committer *committer) {
 }
 
 enum fst_status committer_check(const struct committer *committer) {
-    if (committer->flying.count > 0 && !committer->is_flying) return FST_CORRUPT;
-    if (!group_is_sound(&committer->flying)) return FST_CORRUPT;
-    if (!group_is_sound(&committer->filling)) return FST_CORRUPT;
+    bool is_flying = log_flying_count(committer->log) > 0;
+    if (committer->sealed_group > committer->applied_group && !is_flying && !committer->is_failed) {
+        return FST_CORRUPT;
+    }
+    for (uint64_t g = committer->applied_group + 1; g <= committer->sealed_group + 1; g++) {
+        if (!group_is_sound(group_of(committer, g))) return FST_CORRUPT;
+    }
     if (!batches_are_sound(committer)) return FST_CORRUPT;   /* W2 */
     return lsns_are_sound(committer) ? FST_OK : FST_CORRUPT; /* W3 */
 }

@@ -5,6 +5,12 @@
  *     take -> admitted, copied into the filling group -> seal -> [ disk ] -> complete -> applied,
  *     answered
  *
+ * A few groups are in flight at once, for a device syncs several writes in the time of one. They
+ * leave evenly: with nothing in flight a group is sealed at once, and otherwise when the share of a
+ * write's usual time that falls to each group has passed since the last one. Were every group
+ * sealed as soon as it could be, the first few would be tiny and all who come later would share
+ * one, so that half of the time would be spent waiting for the next group.
+ *
  * A batch is answered when all its parts are: at completion of the group that holds them, or at
  * once for refusals and for views that are visible from memory when the writer asked for no more.
  * Rows are applied in the order of the log, so whether a row is stale does not depend on how groups
@@ -12,8 +18,8 @@
  * no group is sealed and no row is shown early.
  *
  * Invariants, W2 to W4 restated in committer_check():
- *   W1  Entries of the group in flight stand in the order of its records; asserted when they are
- *       applied.
+ *   W1  Entries of a group in flight stand in the order of its records; asserted when they are
+ *       applied. Groups are applied in order.
  *   W2  parts_open of a batch is the number of its entries that are pending and not answered.
  *   W3  lsns[p] is the last LSN given out for a partition p of this shard: above what is applied
  *       while rows are pending.
@@ -46,6 +52,7 @@ struct committer_pending {
 };
 
 struct committer_group {
+    int64_t sealed_us; /* monotonic */
     uint32_t count;
     struct committer_pending *entries; /* COMMITTER_PENDING_MAX */
 };
@@ -62,11 +69,14 @@ struct committer {
     struct log *log;
     struct partition *const *partitions;
     uint32_t partitions_count;
-    uint64_t *lsns; /* per partition */
-    struct committer_group filling;
-    struct committer_group flying;
-    bool is_flying;
-    bool is_failed; /* a write failed: nothing is acknowledged any more */
+    uint64_t *lsns;                 /* per partition */
+    struct committer_group *groups; /* group g of the log is in groups[g % groups_count] */
+    uint32_t groups_count;
+    uint64_t sealed_group;  /* the next one is filling */
+    uint64_t applied_group; /* those between are in flight */
+    int64_t write_us;       /* what the write of a group takes, a moving average */
+    bool is_waiting;        /* the filling group will be sealed when its time comes */
+    bool is_failed;         /* a write failed: nothing is acknowledged any more */
     bool is_held;
     _Atomic bool *is_disk_full;
     bool *is_kept;            /* scratch: per record of the filling group */
@@ -89,17 +99,26 @@ void committer_take_change(struct committer *committer, struct write_change *cha
 /* Until it is called with false, what is taken waits in the filling group and is not shown. */
 void committer_hold(struct committer *committer, bool is_held);
 
-/* True if a group is to be written now; then it is in flight until committer_complete. If there is
- * no room for it on disk, what it holds is refused with DISK_FULL, but for rows that were shown
- * and rows of the same partition before them: those stay for the first file that is made, and who
- * still waits for them is told OUTCOME_UNKNOWN. */
-bool committer_seal(struct committer *committer, const struct catalog *catalog,
+/* True if a group is to be written now (monotonic clock); then it is in flight until
+ * committer_complete. If there is no room for it on disk, what it holds is refused with DISK_FULL,
+ * but for rows that were shown and rows of the same partition before them: those stay for the first
+ * file that is made, and who still waits for them is told OUTCOME_UNKNOWN. */
+bool committer_seal(struct committer *committer, const struct catalog *catalog, int64_t now_us,
                     struct log_write *write_out);
+/* When committer_seal should be called again though nothing else happens; INT64_MAX: never. */
+int64_t committer_seal_us(const struct committer *committer);
 
-/* The write ended. After FST_IO_ERROR everything pending is answered OUTCOME_UNKNOWN and the
- * process must end. */
+/* How a write ended: `result` is 0 or -errno. */
+struct committer_written {
+    uint64_t group;
+    int result;
+    int64_t now_us; /* monotonic */
+};
+
+/* After FST_IO_ERROR everything pending is answered OUTCOME_UNKNOWN and the process must end. */
 FST_MUST_USE enum fst_status committer_complete(struct committer *committer,
-                                                const struct catalog *catalog, int result);
+                                                const struct catalog *catalog,
+                                                const struct committer_written *written);
 
 /* Answers everything pending with OUTCOME_UNKNOWN, and everything that is taken from now on;
  * committer_complete then answers FST_OUTCOME_UNKNOWN. */

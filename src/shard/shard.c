@@ -11,12 +11,22 @@
 
 enum {
     TOKEN_ACCEPT = 1, /* the tag of connections is in the top byte */
-    TOKEN_LOG = 2,
     WAIT_US_MAX = 100000,
     ACCEPT_AGAIN_US = 100000,
     DRAIN_US = 3000000,
     RECLAIMS_PER_TICK = 4,
+    TOKEN_LOG_TAG = 1, /* in the top byte; the group is below */
+    TOKEN_TAG_SHIFT = 56,
 };
+static_assert(TOKEN_LOG_TAG != CONN_TOKEN_TAG, "tokens tell who they are for");
+
+static uint64_t log_token(uint64_t group) {
+    return (uint64_t)TOKEN_LOG_TAG << TOKEN_TAG_SHIFT | group;
+}
+
+static bool token_is_log(uint64_t token) {
+    return token >> TOKEN_TAG_SHIFT == TOKEN_LOG_TAG;
+}
 
 size_t shard_gets_bytes(void) {
     return GET_READS_MAX * (sizeof(struct partition_read) + sizeof(struct get_target)) +
@@ -150,9 +160,11 @@ static void connection_accept(struct shard *shard, const struct io_ring_completi
         conn_close(conn);
 }
 
-static void log_written(struct shard *shard, int result) {
+static void log_written(struct shard *shard, uint64_t group, int result) {
+    const struct committer_written written = {
+        .group = group, .result = result, .now_us = shard->monotonic_us};
     enum fst_status status =
-        committer_complete(&shard->committer, shard->definitions->catalog, result);
+        committer_complete(&shard->committer, shard->definitions->catalog, &written);
     if (status == FST_OUTCOME_UNKNOWN) return; /* Another shard failed before. */
     if (status == FST_OK) {
         atomic_store_explicit(&shard->engine->applied_groups[shard->index],
@@ -164,8 +176,9 @@ static void log_written(struct shard *shard, int result) {
 }
 
 static void completion_take(struct shard *shard, const struct io_ring_completion *completion) {
-    if (completion->token == TOKEN_LOG) {
-        log_written(shard, completion->result);
+    if (token_is_log(completion->token)) {
+        uint64_t group = completion->token & ((UINT64_C(1) << TOKEN_TAG_SHIFT) - 1);
+        log_written(shard, group, completion->result);
     } else if (completion->token == TOKEN_ACCEPT) {
         connection_accept(shard, completion);
     } else if (conns_is_token(completion->token)) {
@@ -220,7 +233,8 @@ static void group_write(struct shard *shard) {
     struct log_write *write = &shard->write;
     readers_watch(shard);
     if (!shard->has_write) {
-        shard->has_write = committer_seal(&shard->committer, shard->definitions->catalog, write);
+        shard->has_write = committer_seal(&shard->committer, shard->definitions->catalog,
+                                          shard->monotonic_us, write);
     }
     if (!shard->has_write) return;
     struct io_ring_write request = {.file = write->file,
@@ -228,10 +242,10 @@ static void group_write(struct shard *shard) {
                                     .bytes = write->bytes,
                                     .offset = write->offset,
                                     .is_dsync = write->is_dsync};
-    int result = shard->ring->ops->write(shard->ring, &request, TOKEN_LOG);
+    int result = shard->ring->ops->write(shard->ring, &request, log_token(write->group));
     if (result == -EAGAIN) return;
     shard->has_write = false;
-    if (result != 0) log_written(shard, result);
+    if (result != 0) log_written(shard, write->group, result);
 }
 
 static void partitions_reclaim(struct shard *shard) {
@@ -282,6 +296,8 @@ static int64_t wait_us(const struct shard *shard) {
     int64_t deadline_us = conns_deadline_us(&shard->conns);
     if (deadline_us - shard->monotonic_us < limit_us) limit_us = deadline_us - shard->monotonic_us;
     if (shard->has_write) return 0;
+    int64_t seal_us = committer_seal_us(&shard->committer);
+    if (seal_us - shard->monotonic_us < limit_us) limit_us = seal_us - shard->monotonic_us;
     if (shard->accept_again_us > 0 && shard->accept_again_us - shard->monotonic_us < limit_us) {
         limit_us = shard->accept_again_us - shard->monotonic_us;
     }

@@ -15,18 +15,20 @@ struct group_buffer {
     uint8_t *memory;   /* group_bytes_max; records from LOG_GROUP_HEADER_BYTES on */
     size_t used_bytes; /* with the group header */
     uint32_t records_count;
+    bool is_written; /* a sealed one: its write has ended well */
 };
 
 struct log {
     struct io *io;
     char *dir;
     struct log_options options;
-    struct group_buffer filling;
-    struct group_buffer sealed; /* in flight, or completed until the next seal */
-    uint64_t sealed_group;
+    struct group_buffer *buffers; /* group g is in buffers[g % buffers_count] */
+    uint32_t buffers_count;
+    uint32_t flying_count;  /* writes that have not ended */
+    uint64_t sealed_group;  /* the last one; the next one is filling */
+    uint64_t release_group; /* the last one released */
     _Atomic uint64_t durable_group;
     uint64_t previous_checksum;
-    bool is_flying;
     bool is_failed;
     bool is_waiting; /* the last seal found no file */
     /* the current file */
@@ -78,7 +80,10 @@ static int file_fill(const struct log *log, io_file file, uint32_t sequence) {
     int result = file_zero(log, file, chunk);
     if (result == 0) {
         struct log_file_id id = file_id(log, sequence);
-        log_file_encode(&id, log->options.file_bytes, log->options.group_bytes_max, 0, chunk);
+        struct log_file_header sizes = {.file_bytes = log->options.file_bytes,
+                                        .group_bytes_max = log->options.group_bytes_max,
+                                        .groups_in_flight_max = log->options.groups_in_flight_max};
+        log_file_encode(&id, &sizes, chunk);
         result = io_write_full(log->io, file, chunk, IO_BLOCK_BYTES, 0);
     }
     if (result == 0) result = log->io->ops->sync(log->io, file);
@@ -147,15 +152,31 @@ static bool file_switch(struct log *log) {
 
 /* ---- life ---- */
 
+static struct group_buffer *buffer_of(const struct log *log, uint64_t group) {
+    return &log->buffers[group % log->buffers_count];
+}
+
+static struct group_buffer *filling_of(const struct log *log) {
+    return buffer_of(log, log->sealed_group + 1);
+}
+
 static void group_reset(struct group_buffer *group) {
     group->used_bytes = LOG_GROUP_HEADER_BYTES;
     group->records_count = 0;
+    group->is_written = false;
 }
 
-static bool group_init(struct group_buffer *group, size_t bytes) {
-    group->memory = aligned_alloc(IO_BLOCK_BYTES, bytes);
-    group_reset(group);
-    return group->memory != NULL;
+static bool buffers_init(struct log *log) {
+    uint32_t count = log->options.groups_in_flight_max + 1;
+    log->buffers = calloc(count, sizeof *log->buffers);
+    if (!log->buffers) return false;
+    log->buffers_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        log->buffers[i].memory = aligned_alloc(IO_BLOCK_BYTES, log->options.group_bytes_max);
+        if (!log->buffers[i].memory) return false;
+        group_reset(&log->buffers[i]);
+    }
+    return true;
 }
 
 static void options_assert(const struct log_options *options) {
@@ -165,6 +186,8 @@ static void options_assert(const struct log_options *options) {
     FST_ASSERT(options->file_bytes >= IO_BLOCK_BYTES + (uint64_t)options->group_bytes_max);
     FST_ASSERT(options->file_bytes / IO_BLOCK_BYTES <= UINT32_MAX);
     FST_ASSERT(options->shard <= LOG_SHARD_MAX);
+    FST_ASSERT(options->groups_in_flight_max >= 1);
+    FST_ASSERT(options->groups_in_flight_max <= LOG_GROUPS_IN_FLIGHT_MAX);
 }
 
 enum fst_status log_open(struct log **log_out, struct io *io, const char *dir,
@@ -181,9 +204,7 @@ enum fst_status log_open(struct log **log_out, struct io *io, const char *dir,
     atomic_init(&log->next_file, NO_FILE);
     atomic_init(&log->retired_file, NO_FILE);
     log->dir = strdup(dir);
-    bool has_memory = log->dir != NULL;
-    has_memory &= group_init(&log->filling, options->group_bytes_max);
-    has_memory &= group_init(&log->sealed, options->group_bytes_max);
+    bool has_memory = log->dir != NULL && buffers_init(log);
     int result = has_memory ? file_make(log, 1, &log->file) : -ENOMEM;
     if (result < 0) {
         log_close(log);
@@ -203,8 +224,8 @@ void log_close(struct log *log) {
     io_file next = atomic_load(&log->next_file);
     if (next != NO_FILE) (void)log->io->ops->close(log->io, next);
     if (log->file != NO_FILE) (void)log->io->ops->close(log->io, log->file);
-    free(log->filling.memory);
-    free(log->sealed.memory);
+    for (uint32_t i = 0; i < log->buffers_count; i++) free(log->buffers[i].memory);
+    free(log->buffers);
     free(log->dir);
     free(log);
 }
@@ -216,17 +237,17 @@ size_t log_body_bytes_max(const struct log *log) {
 }
 
 size_t log_room_bytes(const struct log *log) {
-    size_t left_bytes = log->options.group_bytes_max - log->filling.used_bytes;
+    size_t left_bytes = log->options.group_bytes_max - filling_of(log)->used_bytes;
     if (log->is_failed || left_bytes < LOG_RECORD_HEADER_BYTES) return 0;
     return left_bytes - LOG_RECORD_HEADER_BYTES;
 }
 
 bool log_is_filling(const struct log *log) {
-    return log->filling.records_count > 0;
+    return filling_of(log)->records_count > 0;
 }
 
 uint8_t *log_append(struct log *log, const struct log_record_header *header, size_t body_bytes) {
-    struct group_buffer *group = &log->filling;
+    struct group_buffer *group = filling_of(log);
     if (log->is_failed || body_bytes > log_room_bytes(log)) return NULL;
     if (log->options.group_bytes_max - group->used_bytes < LOG_RECORD_HEADER_BYTES) return NULL;
     size_t record_bytes = LOG_RECORD_HEADER_BYTES + body_bytes;
@@ -241,14 +262,25 @@ uint8_t *log_append(struct log *log, const struct log_record_header *header, siz
     return record + LOG_RECORD_HEADER_BYTES;
 }
 
+uint64_t log_completed_group(const struct log *log) {
+    uint64_t durable_group = atomic_load_explicit(&log->durable_group, memory_order_relaxed);
+    return log->release_group < durable_group ? log->release_group + 1 : 0;
+}
+
 struct log_record_header *log_next_completed(struct log *log, struct log_record_header *record) {
-    FST_ASSERT(!log->is_flying);
-    struct group_buffer *group = &log->sealed;
+    FST_ASSERT(log_completed_group(log) != 0);
+    struct group_buffer *group = buffer_of(log, log->release_group + 1);
     uint8_t *at = group->memory + LOG_GROUP_HEADER_BYTES;
     if (record) at = (uint8_t *)record + bytes_align(record->bytes, LOG_RECORD_ALIGN);
     FST_ASSERT(at <= group->memory + group->used_bytes);
     if (at == group->memory + group->used_bytes) return NULL;
     return (struct log_record_header *)(void *)at;
+}
+
+void log_release(struct log *log) {
+    FST_ASSERT(log_completed_group(log) != 0);
+    log->release_group += 1;
+    group_reset(buffer_of(log, log->release_group));
 }
 
 /* ---- sealing ---- */
@@ -270,33 +302,44 @@ static size_t group_encode(struct log *log, struct group_buffer *group) {
     return padded_bytes;
 }
 
+/* Whether the file has room for so many bytes, if need be the next file. */
+static bool file_has_room(struct log *log, size_t bytes) {
+    if (log->options.file_bytes - log->write_offset >= bytes) return true;
+    if (log->flying_count > 0) return false;
+    log->is_waiting = !file_switch(log);
+    return !log->is_waiting;
+}
+
 bool log_seal(struct log *log, struct log_write *write_out) {
-    if (log->is_failed || log->is_flying || log->filling.records_count == 0) return false;
-    size_t padded_bytes = bytes_align(log->filling.used_bytes, IO_BLOCK_BYTES);
-    if (log->options.file_bytes - log->write_offset < padded_bytes) {
-        log->is_waiting = !file_switch(log);
-        if (log->is_waiting) return false;
-    }
-    struct group_buffer group = log->filling;
-    log->filling = log->sealed;
-    group_reset(&log->filling);
-    log->sealed = group;
-    size_t bytes = group_encode(log, &log->sealed);
+    struct group_buffer *group = filling_of(log);
+    if (log->is_failed || group->records_count == 0) return false;
+    if (log->sealed_group - log->release_group >= log->options.groups_in_flight_max) return false;
+    size_t padded_bytes = bytes_align(group->used_bytes, IO_BLOCK_BYTES);
+    if (!file_has_room(log, padded_bytes)) return false;
+    size_t bytes = group_encode(log, group);
     FST_ASSERT(bytes == padded_bytes);
     *write_out = (struct log_write){
         .file = log->file,
         .is_dsync = true,
-        .data = log->sealed.memory,
+        .data = group->memory,
         .bytes = bytes,
         .offset = log->write_offset,
         .group = log->sealed_group + 1,
     };
     log->sealed_group += 1;
+    log->flying_count += 1;
     log->write_offset += bytes;
     log->previous_checksum =
-        load_u64(log->sealed.memory + offsetof(struct log_group_header, header_checksum));
-    log->is_flying = true;
+        load_u64(group->memory + offsetof(struct log_group_header, header_checksum));
     return true;
+}
+
+uint32_t log_flying_count(const struct log *log) {
+    return log->flying_count;
+}
+
+uint32_t log_flying_max(const struct log *log) {
+    return log->options.groups_in_flight_max;
 }
 
 bool log_is_stuck(const struct log *log) {
@@ -304,7 +347,7 @@ bool log_is_stuck(const struct log *log) {
 }
 
 void log_retain(struct log *log, const bool *is_kept) {
-    struct group_buffer *group = &log->filling;
+    struct group_buffer *group = filling_of(log);
     size_t end = group->used_bytes;
     uint32_t records_count = group->records_count;
     group_reset(group);
@@ -321,12 +364,18 @@ void log_retain(struct log *log, const bool *is_kept) {
     FST_ASSERT(at == end);
 }
 
-enum fst_status log_complete(struct log *log, int result) {
-    FST_ASSERT(log->is_flying);
-    log->is_flying = false;
+enum fst_status log_complete(struct log *log, uint64_t group, int result) {
+    uint64_t durable_group = atomic_load_explicit(&log->durable_group, memory_order_relaxed);
+    FST_ASSERT(group > durable_group && group <= log->sealed_group);
+    FST_ASSERT(log->flying_count > 0 && !buffer_of(log, group)->is_written);
+    log->flying_count -= 1;
     if (result < 0) log->is_failed = true;
     if (log->is_failed) return FST_IO_ERROR;
-    atomic_store_explicit(&log->durable_group, log->sealed_group, memory_order_release);
+    buffer_of(log, group)->is_written = true;
+    while (durable_group < log->sealed_group && buffer_of(log, durable_group + 1)->is_written) {
+        durable_group += 1;
+    }
+    atomic_store_explicit(&log->durable_group, durable_group, memory_order_release);
     return FST_OK;
 }
 
@@ -358,12 +407,18 @@ static enum fst_status group_check(const struct group_buffer *group, uint32_t gr
 
 enum fst_status log_check(const struct log *log) {
     uint64_t durable_group = log_durable_group(log);
-    uint64_t flying_count = log->is_flying || log->is_failed ? 1 : 0;
-    if (durable_group > log->sealed_group) return FST_CORRUPT; /* L1 */
-    if (log->sealed_group - durable_group > flying_count) return FST_CORRUPT;
+    uint64_t kept_count = log->sealed_group - log->release_group;
+    if (durable_group > log->sealed_group || durable_group < log->release_group) return FST_CORRUPT;
+    if (kept_count > log->options.groups_in_flight_max) return FST_CORRUPT; /* L1 */
+    if (log->flying_count > log->sealed_group - durable_group) return FST_CORRUPT;
+    bool is_next_written =
+        durable_group < log->sealed_group && buffer_of(log, durable_group + 1)->is_written;
+    if (is_next_written) return FST_CORRUPT;                    /* L5 */
     if (log->write_offset < IO_BLOCK_BYTES) return FST_CORRUPT; /* L3 */
     if (log->write_offset % IO_BLOCK_BYTES != 0) return FST_CORRUPT;
     if (log->write_offset > log->options.file_bytes) return FST_CORRUPT;
-    FST_TRY(group_check(&log->sealed, log->options.group_bytes_max));
-    return group_check(&log->filling, log->options.group_bytes_max); /* L2, L4 */
+    for (uint64_t group = log->release_group + 1; group <= log->sealed_group + 1; group++) {
+        FST_TRY(group_check(buffer_of(log, group), log->options.group_bytes_max)); /* L2, L4 */
+    }
+    return FST_OK;
 }

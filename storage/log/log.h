@@ -2,10 +2,12 @@
  * log: the durable order of all writes taken by one shard, in groups.
  *
  * Records are appended to the group that is filling; log_seal() closes it and hands out one aligned
- * write; log_complete() tells that the write is durable. One group is in flight at a time, and what
- * arrives meanwhile is the next one. The log does no asynchronous I/O of its own: its shard submits
- * the write and brings the answer back. New files are made, filled with zeros and synced by
- * log_prepare_file(), on a background thread, before they are needed.
+ * write; log_complete() tells that the write is on disk. A few groups are in flight at a time, and
+ * what arrives meanwhile is the next one. Writes may end in any order; a group is durable when it
+ * and all groups before it are on disk, so what is acknowledged is always a beginning of the log.
+ * The log does no asynchronous I/O of its own: its shard submits the writes and brings the answers
+ * back. New files are made, filled with zeros and synced by log_prepare_file(), on a background
+ * thread, before they are needed.
  *
  *     file:    EPOCH-SHARD-SEQUENCE.log   [ header 4 KiB | group | group | ... | zeros ]
  *     group:   [ header 64 B | record | record | ... | zeros up to 4 KiB ]
@@ -13,19 +15,22 @@
  *
  * The bytes are in log_format.h. Checksums are seeded with store id, file and offset, so that
  * stale, moved or swapped blocks fail; each group names the checksum of the one before it (chain).
- * A group never spans two files: a rest that is too small for it stays zero.
+ * A group never spans two files: a rest that is too small for it stays zero. Groups in flight are
+ * in one file: the next one is begun when nothing is in flight.
  *
  * Invariants, restated in log_check():
- *   L1  durable_group <= sealed_group; at most one group is sealed and not durable.
+ *   L1  released <= durable <= sealed group; at most groups_in_flight_max groups are sealed and not
+ *       released.
  *   L2  Header and records of the filling group are at most group_bytes_max, a multiple of 8.
  *   L3  The write position is a multiple of 4 KiB inside the current file.
- *   L4  The records of the filling group follow each other without gaps and are records_count.
+ *   L4  The records of a group follow each other without gaps and are records_count.
+ *   L5  The write of the group behind the last durable one has not ended well.
  *
  * Threads: one shard; log_prepare_file() one background thread beside it: a finished file changes
  *          hands through one atomic. log_durable_group() any thread.
- * Memory:  owns two group buffers, 4 KiB-aligned, settled at open. The room that log_append hands
- *          out is borrowed until the next log_seal; sealed records until the log_seal after their
- *          completion.
+ * Memory:  owns a group buffer for every group in flight and one more, 4 KiB-aligned, settled at
+ *          open. The room that log_append hands out is borrowed until the next log_seal; sealed
+ *          records until log_release.
  */
 #ifndef STORAGE_LOG_LOG_H
 #define STORAGE_LOG_LOG_H
@@ -40,6 +45,7 @@ enum {
     LOG_RECORD_HEADER_BYTES = 24,
     LOG_RECORD_ALIGN = 8,
     LOG_CHANGE_PARTITION = 0xffff,
+    LOG_GROUPS_IN_FLIGHT_MAX = 16,
     STORE_ID_BYTES = 16,
 };
 
@@ -84,6 +90,7 @@ struct log_options {
     uint32_t
         group_bytes_max; /* 4 KiB-multiple; a record may not be larger than this less headers */
     uint64_t file_bytes; /* size of a log file, 4 KiB-multiple; at least 4 KiB + group_bytes_max */
+    uint32_t groups_in_flight_max; /* 1 to LOG_GROUPS_IN_FLIGHT_MAX */
 };
 
 struct log;
@@ -113,21 +120,29 @@ struct log_write {
     uint64_t group;
 };
 
-/* Closes the filling group if it holds anything and none is in flight. False if there is nothing to
- * write, or (then log_is_stuck) no file to write to because the disk is full. */
+/* Closes the filling group. False if it holds nothing, if as many groups as allowed are sealed and
+ * not released, if the file is full and groups are in flight in it, or (then log_is_stuck) if there
+ * is no file to write to because the disk is full. */
 bool log_seal(struct log *log, struct log_write *write_out);
 bool log_is_stuck(const struct log *log);
+/* Groups whose write has not ended, and how many there may be. */
+uint32_t log_flying_count(const struct log *log);
+uint32_t log_flying_max(const struct log *log);
 /* Takes records out of the filling group, which will never be written: number i, in order of
  * appending, stays exactly if is_kept[i]. */
 void log_retain(struct log *log, const bool *is_kept);
 
-/* The write of the last sealed group ended. `result` is 0 or -errno; any failure is final and
- * answered with FST_IO_ERROR: nothing in flight may be acknowledged and the process must end. */
-FST_MUST_USE enum fst_status log_complete(struct log *log, int result);
+/* The write of a sealed group ended. `result` is 0 or -errno; any failure is final and answered
+ * with FST_IO_ERROR, then and for all writes that end later: nothing that is not durable may be
+ * acknowledged and the process must end. */
+FST_MUST_USE enum fst_status log_complete(struct log *log, uint64_t group, int result);
 
-/* Walks the records of the group that was completed last, in order of appending. Start with NULL;
- * NULL at the end. Not while a write is in flight. */
+/* The oldest durable group that was not released; 0 if there is none. */
+uint64_t log_completed_group(const struct log *log);
+/* Walks the records of that group, in order of appending. Start with NULL; NULL at the end. */
 struct log_record_header *log_next_completed(struct log *log, struct log_record_header *record);
+/* Its records are of no more use. */
+void log_release(struct log *log);
 
 /* Number of the last durable group, from 1; 0 if none. Any thread. */
 uint64_t log_durable_group(const struct log *log);

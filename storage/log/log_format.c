@@ -33,17 +33,18 @@ bool log_file_parse_name(const char *name, struct log_file_id *id_out) {
     return true;
 }
 
-void log_file_encode(const struct log_file_id *id, uint64_t file_bytes, uint32_t group_bytes_max,
-                     uint64_t last_group, uint8_t block_out[IO_BLOCK_BYTES]) {
+void log_file_encode(const struct log_file_id *id, const struct log_file_header *sizes,
+                     uint8_t block_out[IO_BLOCK_BYTES]) {
     struct log_file_header header = {
         .magic = LOG_FILE_MAGIC,
         .format = LOG_FORMAT,
         .epoch = id->epoch,
         .shard = id->shard,
         .sequence = id->sequence,
-        .file_bytes = file_bytes,
-        .group_bytes_max = group_bytes_max,
-        .last_group = last_group,
+        .file_bytes = sizes->file_bytes,
+        .group_bytes_max = sizes->group_bytes_max,
+        .groups_in_flight_max = sizes->groups_in_flight_max,
+        .last_group = sizes->last_group,
     };
     memcpy(header.store_id, id->store_id, STORE_ID_BYTES);
     memset(block_out, 0, IO_BLOCK_BYTES);
@@ -66,6 +67,8 @@ enum fst_status log_file_decode(const uint8_t block[IO_BLOCK_BYTES], const struc
     if (header.sequence != id->sequence) return FST_INVALID;
     if (header.file_bytes % IO_BLOCK_BYTES != 0) return FST_CORRUPT;
     if (header.group_bytes_max % IO_BLOCK_BYTES != 0) return FST_CORRUPT;
+    if (header.groups_in_flight_max > LOG_GROUPS_IN_FLIGHT_MAX) return FST_CORRUPT;
+    if (header.groups_in_flight_max == 0) header.groups_in_flight_max = 1;
     *header_out = header;
     return FST_OK;
 }

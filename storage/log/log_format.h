@@ -11,7 +11,8 @@
  *     file:   0  magic u64          8  checksum u64, of bytes 16 to 4095
  *            16  format u32        20  epoch u32
  *            24  store id 16 B     40  shard u32          44  sequence u32
- *            48  file_bytes u64    56  group_bytes_max u32    60  reserved u32, 0
+ *            48  file_bytes u64    56  group_bytes_max u32
+ *            60  groups_in_flight_max u32: how many groups may be unwritten at once; 0 is 1
  *            64  last group u64: 0 while the log may go on, then its last group (log_trim.h)
  *            72  zeros up to 4096
  *
@@ -63,7 +64,7 @@ struct log_file_header {
     uint32_t sequence;
     uint64_t file_bytes;
     uint32_t group_bytes_max;
-    uint32_t reserved;
+    uint32_t groups_in_flight_max;
     uint64_t last_group;
 };
 static_assert(sizeof(struct log_file_header) == 72, "stored as it is");
@@ -86,11 +87,12 @@ void log_file_format_name(const struct log_file_id *id, char name_out[LOG_NAME_B
 /* Fills epoch, shard and sequence. False if it is not the name of a log file. */
 bool log_file_parse_name(const char *name, struct log_file_id *id_out);
 
-/* The first block of a file. `last_group` is 0 while the log may go on. */
-void log_file_encode(const struct log_file_id *id, uint64_t file_bytes, uint32_t group_bytes_max,
-                     uint64_t last_group, uint8_t block_out[IO_BLOCK_BYTES]);
-/* FST_CORRUPT if the block fails its check; FST_INVALID if it is whole but belongs to another file
- * or store; FST_UNSUPPORTED if another version wrote it. */
+/* The first block of a file. Of `sizes` only file_bytes, group_bytes_max, groups_in_flight_max and
+ * last_group are looked at; last_group is 0 while the log may go on. */
+void log_file_encode(const struct log_file_id *id, const struct log_file_header *sizes,
+                     uint8_t block_out[IO_BLOCK_BYTES]);
+/* `groups_in_flight_max` is at least 1. FST_CORRUPT if the block fails its check; FST_INVALID if it
+ * is whole but belongs to another file or store; FST_UNSUPPORTED if another version wrote it. */
 FST_MUST_USE enum fst_status log_file_decode(const uint8_t block[IO_BLOCK_BYTES],
                                              const struct log_file_id *id,
                                              struct log_file_header *header_out);

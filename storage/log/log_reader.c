@@ -301,50 +301,71 @@ static enum fst_status group_read(struct log_reader *reader, uint64_t offset,
 
 /* ---- tails ---- */
 
-/* One block behind the last good group. `limit` is where the group in flight must have ended. */
-static enum fst_status tail_block(struct log_reader *reader, uint64_t offset, const uint8_t *block,
-                                  uint64_t limit, bool *is_set_out) {
+/* The groups that may be torn. */
+struct tail {
+    uint64_t offset;
+    uint64_t end;   /* where the last one must have ended */
+    uint64_t first; /* number of the one at `offset` */
+    bool is_set;    /* some byte from `offset` on is */
+};
+
+/* A group header that is whole, behind a group that is not. */
+static enum fst_status tail_header(struct log_reader *reader, const struct tail *tail,
+                                   uint64_t offset, const struct log_group_header *header) {
+    if (header->block != offset / IO_BLOCK_BYTES) {
+        return damage(reader, offset, "group %llu was moved here from offset %llu",
+                      (unsigned long long)header->group,
+                      (unsigned long long)header->block * IO_BLOCK_BYTES);
+    }
+    bool was_in_flight = header->group > tail->first && header->durable_group < tail->first &&
+                         header->group - tail->first < reader->file.header.groups_in_flight_max;
+    if (was_in_flight) return FST_OK;
+    return damage(reader, offset, "group %llu is whole, but the one before it is damaged",
+                  (unsigned long long)header->group);
+}
+
+/* One block behind the first of a torn tail. */
+static enum fst_status tail_block(struct log_reader *reader, struct tail *tail, uint64_t offset,
+                                  const uint8_t *block) {
     if (is_zero(block, IO_BLOCK_BYTES)) return FST_OK;
     struct log_group_header header;
     if (log_group_decode(block, reader->file.seed, &header)) {
-        return damage(reader, offset, "group %llu is whole, but the one before it is damaged",
-                      (unsigned long long)header.group);
+        FST_TRY(tail_header(reader, tail, offset, &header));
     }
-    if (offset >= limit) {
+    if (offset >= tail->end) {
         return damage(reader, offset, "bytes are set beyond the last group that can be torn");
     }
-    *is_set_out = true;
+    tail->is_set = true;
     return FST_OK;
 }
 
-/* Everything from `offset` to the end. `is_set_out`: some byte is set. The block at `offset` itself
- * holds no header that is whole, or the header of the group that is not. */
-static enum fst_status tail_scan(struct log_reader *reader, uint64_t offset, uint64_t limit,
-                                 bool *is_set_out) {
-    uint64_t first = offset;
-    *is_set_out = false;
-    for (; offset < reader->file.bytes; offset += IO_BLOCK_BYTES) {
+/* Everything from the tail's offset to the end of the file. The first block holds no header that is
+ * whole, or the header of the group that is not. */
+static enum fst_status tail_scan(struct log_reader *reader, struct tail *tail) {
+    for (uint64_t offset = tail->offset; offset < reader->file.bytes; offset += IO_BLOCK_BYTES) {
         uint8_t *block;
         FST_TRY(window_get(reader, offset, IO_BLOCK_BYTES, &block));
-        if (offset == first) {
-            *is_set_out = !is_zero(block, IO_BLOCK_BYTES);
+        if (offset == tail->offset) {
+            tail->is_set = !is_zero(block, IO_BLOCK_BYTES);
             continue;
         }
-        FST_TRY(tail_block(reader, offset, block, limit, is_set_out));
+        FST_TRY(tail_block(reader, tail, offset, block));
     }
     return FST_OK;
 }
 
-/* The group at `offset` is not whole: nothing, the torn write at the end, or damage. */
+/* The group at `offset` is not whole: nothing, the first of a torn tail, or damage. */
 static enum fst_status tail_read(struct log_reader *reader, uint64_t offset,
                                  const struct log_group_header *header) {
     struct log_state *state = &reader->state;
-    uint64_t group_bytes = header->padded_bytes;
-    if (group_bytes == 0) group_bytes = reader->file.header.group_bytes_max;
-    bool is_set;
-    FST_TRY(tail_scan(reader, offset, offset + group_bytes, &is_set));
-    if (!is_set) return FST_OK;
+    uint64_t group_bytes_max = reader->file.header.group_bytes_max;
     uint64_t group = state->next_group != 0 ? state->next_group : state->done_group + 1;
+    uint64_t first_bytes = header->padded_bytes ? header->padded_bytes : group_bytes_max;
+    uint64_t others_bytes = (reader->file.header.groups_in_flight_max - 1) * group_bytes_max;
+    struct tail tail = {
+        .offset = offset, .end = offset + first_bytes + others_bytes, .first = group};
+    FST_TRY(tail_scan(reader, &tail));
+    if (!tail.is_set) return FST_OK;
     if (group <= state->durable_group) {
         return damage(reader, offset, "group %llu fails its checksum and was acknowledged",
                       (unsigned long long)group);
@@ -352,9 +373,9 @@ static enum fst_status tail_read(struct log_reader *reader, uint64_t offset,
     state->torn_group = group;
     uint32_t torn = reader->result->torn_count++;
     if (torn >= LOG_TORN_MAX) return FST_OK;
-    struct log_torn_tail *tail = &reader->result->torn[torn];
-    *tail = (struct log_torn_tail){.offset = offset, .group = group};
-    (void)snprintf(tail->file, sizeof tail->file, "%s", reader->file.name);
+    struct log_torn_tail *report = &reader->result->torn[torn];
+    *report = (struct log_torn_tail){.offset = offset, .group = group};
+    (void)snprintf(report->file, sizeof report->file, "%s", reader->file.name);
     return FST_OK;
 }
 

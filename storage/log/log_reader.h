@@ -2,12 +2,16 @@
  * log_reader: reads back what log wrote, and decides what is a torn tail and what is damage.
  *
  * The reader walks the files of one folder by (epoch, shard, sequence) and hands every valid record
- * to a visitor. A group that fails its checks is a torn tail only if it can be the one write that
- * was in flight at the end:
+ * to a visitor. The file says how many groups were in flight at once, at most (N). A group that
+ * fails its checks begins a torn tail only if it can have been in flight at the end:
  *
  *     - its number is above every number known to be durable,
- *     - nothing that is whole follows it, in its file or a later one of its log, in place or moved,
- *     - no byte is set beyond the room that one group can take, nor in later files.
+ *     - a group behind it that is whole is one of the N - 1 next ones, in its place, and did not
+ * know when it was sealed that the torn one was durable: they were in flight together,
+ *     - no byte is set beyond the room that N groups can take, nor in later files.
+ *
+ * Whole groups in a torn tail were never acknowledged, because the one before them was not durable;
+ * they are skipped with it.
  *
  * A torn tail is reported and skipped; anything else is damage and ends the reading with
  * FST_CORRUPT and a text that names file, offset, group and the last good record. A file without a

@@ -83,7 +83,10 @@ static enum fst_status file_end(struct trim *trim, const struct trim_file *file,
                                 uint64_t last) {
     const struct io_ops *ops = trim->io->ops;
     FST_TRY(folder_sync(trim));
-    log_file_encode(file->id, end, file->header.group_bytes_max, last, trim->block);
+    struct log_file_header sizes = file->header;
+    sizes.file_bytes = end;
+    sizes.last_group = last;
+    log_file_encode(file->id, &sizes, trim->block);
     int result = io_write_full(trim->io, file->file, trim->block, IO_BLOCK_BYTES, 0);
     if (result == 0) result = ops->sync(trim->io, file->file);
     if (result == 0) result = ops->resize(trim->io, file->file, end);

@@ -72,22 +72,26 @@ static void one_file(struct sample *sample) {
     sample->bytes -= 5 * IO_BLOCK_BYTES;
 }
 
+/* The second group was in flight together with the first one, which never reached the disk. */
+static void in_flight(struct sample *sample) {
+    one_file(sample);
+    sample->data[0] |= REPAIR;
+    memset(first_file(sample) + IO_BLOCK_BYTES, 0, 2 * IO_BLOCK_BYTES);
+    uint8_t *second = first_file(sample) + 3 * IO_BLOCK_BYTES;
+    store_u64(second + offsetof(struct log_group_header, durable_group), 0);
+}
+
 static const struct sample_case {
     const char *name;
     bool is_ended; /* by log_trim, before it is changed */
     void (*act)(struct sample *sample);
 } sample_cases[] = {
-    {"whole", false, whole},
-    {"torn", false, torn},
-    {"flipped", false, flipped},
-    {"moved", false, moved},
-    {"bad_record", false, bad_record},
-    {"bad_count", false, bad_count},
-    {"bad_sizes", false, bad_sizes},
-    {"cut", false, cut},
-    {"unfinished", false, unfinished},
-    {"one_file", false, one_file},
-    {"ended", true, whole},
+    {"whole", false, whole},           {"torn", false, torn},
+    {"flipped", false, flipped},       {"moved", false, moved},
+    {"bad_record", false, bad_record}, {"bad_count", false, bad_count},
+    {"bad_sizes", false, bad_sizes},   {"cut", false, cut},
+    {"unfinished", false, unfinished}, {"one_file", false, one_file},
+    {"in_flight", false, in_flight},   {"ended", true, whole},
     {"ended_cut", true, cut},
 };
 
@@ -108,6 +112,7 @@ static void sample_init(struct sample *sample, bool is_ended) {
     log_fixture_init(&fixture, 1);
     fixture.options.group_bytes_max = 2 * IO_BLOCK_BYTES;
     fixture.options.file_bytes = 5 * IO_BLOCK_BYTES;
+    fixture.options.groups_in_flight_max = 2;
     log_fixture_open(&fixture, 1, 0);
     while (log_file_sequence(fixture.log) < 2) log_fixture_write_groups(&fixture, 1, 15);
     log_close(fixture.log);

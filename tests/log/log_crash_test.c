@@ -1,7 +1,8 @@
 /* Writes logs, ends the process or cuts the power at random moments, and shows after each that
- * exactly the acknowledged records are read, plus at most the whole group that was in flight. Old
- * logs are ended by log_trim now and then, which is cut short, too. The oracle is two numbers: the
- * last record acknowledged and the last one in flight. */
+ * exactly the acknowledged records are read, plus at most whole groups that were in flight, in
+ * order. Up to five groups are in flight and are written in any order. Old logs are ended by
+ * log_trim now and then, which is cut short, too. The oracle is the last record of every group, and
+ * which groups were written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,12 +20,23 @@ struct tally {
     uint32_t torn, whole, failed, trimmed, cut_short;
 };
 
+/* A group of this epoch. */
+struct model_group {
+    uint64_t last; /* number of its last record */
+    bool is_written;
+    struct log_write write;
+};
+
 struct model {
     struct log_fixture fixture;
     struct tally *tally;
     uint64_t random;
-    uint64_t flying; /* number of the last record in the group in flight, or fixture.durable */
+    struct model_group
+        groups[STEPS_MAX + 1]; /* by number; in 0 the last record before this epoch */
+    uint64_t sealed_group;
     uint64_t durable_group;
+    uint32_t flying[LOG_GROUPS_IN_FLIGHT_MAX];
+    uint32_t flying_count;
     struct log_position known[ROUNDS]; /* what was acknowledged, per epoch */
     uint32_t known_count;
     struct log_fixture_found found; /* by the last reading */
@@ -34,24 +46,55 @@ static bool chance(struct model *model, uint32_t of) {
     return log_fixture_random(&model->random) % of == 0;
 }
 
-/* Begins and maybe ends the write of a group. False when the process must end. */
-static bool group_write(struct model *model) {
+static void group_seal(struct model *model) {
     struct log_fixture *fixture = &model->fixture;
     struct log_write write;
-    if (!log_seal(fixture->log, &write)) return true;
-    model->flying = fixture->appended;
+    if (!log_seal(fixture->log, &write)) return;
+    assert_int_equal(write.group, model->sealed_group + 1);
+    model->sealed_group = write.group;
+    model->groups[write.group] = (struct model_group){.last = fixture->appended, .write = write};
+    model->flying[model->flying_count++] = (uint32_t)write.group;
+}
+
+/* The groups that became durable: whole records in order, and those alone are acknowledged. */
+static void groups_release(struct model *model) {
+    struct log_fixture *fixture = &model->fixture;
+    while (log_completed_group(fixture->log) != 0) {
+        const struct model_group *group = &model->groups[model->durable_group + 1];
+        assert_int_equal(log_completed_group(fixture->log), model->durable_group + 1);
+        assert_true(group->is_written);
+        struct log_record_header *record = NULL;
+        while ((record = log_next_completed(fixture->log, record))) {
+            fixture->durable += 1;
+            assert_true(
+                log_fixture_is_record(record, (const uint8_t *)(record + 1), fixture->durable));
+        }
+        assert_int_equal(fixture->durable, group->last);
+        model->durable_group += 1;
+        log_release(fixture->log);
+    }
+}
+
+/* Writes one of the groups in flight. False when the process must end. */
+static bool group_write(struct model *model) {
+    struct log_fixture *fixture = &model->fixture;
+    if (model->flying_count == 0) return true;
+    uint32_t i = (uint32_t)(log_fixture_random(&model->random) % model->flying_count);
+    struct model_group *group = &model->groups[model->flying[i]];
+    const struct log_write *write = &group->write;
     if (chance(model, 40)) return false; /* before anything was written */
     bool is_failing = chance(model, 20);
     if (is_failing) io_sim_fail(fixture->sim, IO_SIM_PWRITE, 1, EIO); /* some sectors change */
-    int result = io_write_full(fixture->io, write.file, write.data, write.bytes, write.offset);
+    int result = io_write_full(fixture->io, write->file, write->data, write->bytes, write->offset);
     assert_int_equal(result < 0, is_failing);
+    group->is_written = !is_failing;
     if (!is_failing && chance(model, 40)) return false; /* written, but nobody knows */
-    enum fst_status status = log_complete(fixture->log, result);
+    enum fst_status status = log_complete(fixture->log, write->group, result);
     assert_int_equal(status, result < 0 ? FST_IO_ERROR : FST_OK);
     model->tally->failed += is_failing;
     if (is_failing) return false;
-    fixture->durable = fixture->appended;
-    model->durable_group = write.group;
+    model->flying[i] = model->flying[--model->flying_count];
+    groups_release(model);
     return true;
 }
 
@@ -75,7 +118,8 @@ static void run_until_end(struct model *model) {
         uint64_t kind = log_fixture_random(&model->random) % 10;
         if (kind < 6) (void)log_fixture_append(fixture);
         if (kind == 6 && !file_prepare(model)) return;
-        if (kind > 6 && !group_write(model)) return;
+        if (kind == 7) group_seal(model);
+        if (kind > 7 && !group_write(model)) return;
         assert_int_equal(log_check(fixture->log), FST_OK);
     }
 }
@@ -85,13 +129,15 @@ static bool epoch_open(struct model *model) {
     struct fst_error error;
     fixture->options.epoch += 1;
     fixture->options.shard = (uint32_t)(log_fixture_random(&model->random) % 3);
+    fixture->options.groups_in_flight_max = 1 + (uint32_t)(log_fixture_random(&model->random) % 5);
     if (chance(model, 8)) {
         io_sim_fail(fixture->sim, IO_SIM_ANY, 1 + log_fixture_random(&model->random) % 8, EIO);
     }
     enum fst_status status =
         log_open(&fixture->log, fixture->io, FIXTURE_DIR, &fixture->options, &error);
     io_sim_fail(fixture->sim, IO_SIM_ANY, 0, EIO);
-    model->durable_group = 0;
+    model->durable_group = model->sealed_group = model->flying_count = 0;
+    model->groups[0].last = fixture->durable;
     return status == FST_OK;
 }
 
@@ -117,6 +163,16 @@ static void read_all(struct model *model) {
     assert_false(model->found.is_wrong);
 }
 
+/* Record `last` ends a group, and everything before it that was written is there. */
+static void judge_last(const struct model *model, uint64_t last) {
+    uint64_t written = 0, found = 0;
+    while (written < model->sealed_group && model->groups[written + 1].is_written) written += 1;
+    while (found < model->sealed_group && model->groups[found].last != last) found += 1;
+    assert_int_equal(model->groups[found].last, last);
+    assert_true(found >= written);
+    assert_true(written >= model->durable_group);
+}
+
 static void read_and_judge(struct model *model) {
     struct log_fixture *fixture = &model->fixture;
     uint32_t torn_before = model->found.result.torn_count;
@@ -126,12 +182,12 @@ static void read_and_judge(struct model *model) {
     }
     read_all(model);
     uint64_t last = model->found.next - 1;
-    assert_true(last == fixture->durable || last == model->flying);
+    judge_last(model, last);
     assert_true(model->found.result.torn_count <= torn_before + 1);
     model->tally->torn += model->found.result.torn_count > torn_before;
     model->tally->whole += last > fixture->durable;
     /* What was read is what everybody goes on from. */
-    fixture->appended = fixture->durable = model->flying = last;
+    fixture->appended = fixture->durable = last;
 }
 
 /* Ends all logs read, or is cut short by a failing call and a crash. Either way the same is
@@ -163,7 +219,6 @@ static void store_run(uint64_t seed, struct tally *tally) {
     struct model model = {.random = seed, .tally = tally};
     log_fixture_init(&model.fixture, seed);
     for (int round = 0; round < ROUNDS; round++) {
-        model.flying = model.fixture.durable;
         if (epoch_open(&model)) run_until_end(&model);
         process_end(&model);
         read_and_judge(&model);

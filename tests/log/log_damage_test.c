@@ -406,7 +406,7 @@ static const struct damage_case {
     {"the last two groups are swapped", swap_last_groups, DAMAGE, "was moved here"},
     {"a block of this file behind the end", stale_block_of_this_file, DAMAGE, "was moved here"},
     {"a block of this file further on", stale_block_of_this_file_further_on, DAMAGE,
-     "is whole, but"},
+     "was moved here"},
     {"garbage beyond one group", garbage_beyond_one_group, DAMAGE, "beyond the last group"},
     {"garbage in the prepared file", garbage_in_the_prepared_file, DAMAGE, "bytes are set"},
     {"garbage behind a torn group", garbage_behind_a_torn_group, DAMAGE, "bytes are set behind"},

@@ -62,7 +62,9 @@ bool log_fixture_is_record(const struct log_record_header *header, const uint8_t
 void log_fixture_init(struct log_fixture *fixture, uint64_t seed) {
     *fixture = (struct log_fixture){
         .sim = io_sim_create(seed),
-        .options = {.group_bytes_max = FIXTURE_GROUP_BYTES, .file_bytes = FIXTURE_FILE_BYTES},
+        .options = {.group_bytes_max = FIXTURE_GROUP_BYTES,
+                    .file_bytes = FIXTURE_FILE_BYTES,
+                    .groups_in_flight_max = 1},
     };
     fixture->io = io_sim_io(fixture->sim);
     memcpy(fixture->options.store_id, "a store of tests", STORE_ID_BYTES);
@@ -97,12 +99,13 @@ bool log_fixture_append(struct log_fixture *fixture) {
 
 void log_fixture_write(struct log_fixture *fixture) {
     struct log_write write;
+    while (log_completed_group(fixture->log) != 0) log_release(fixture->log);
     assert_int_equal(log_prepare_file(fixture->log), FST_OK);
     assert_true(log_seal(fixture->log, &write));
     assert_true(write.is_dsync);
     assert_int_equal(io_write_full(fixture->io, write.file, write.data, write.bytes, write.offset),
                      0);
-    assert_int_equal(log_complete(fixture->log, 0), FST_OK);
+    assert_int_equal(log_complete(fixture->log, write.group, 0), FST_OK);
     fixture->durable = fixture->appended;
 }
 

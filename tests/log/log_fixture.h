@@ -56,7 +56,8 @@ bool log_fixture_is_record(const struct log_record_header *header, const uint8_t
 
 /* Appends the next record; false when the group has no room. */
 bool log_fixture_append(struct log_fixture *fixture);
-/* Seals the group and writes it; prepares the next file when one is missing. */
+/* Seals the group and writes it; prepares the next file when one is missing. Its records can be
+ * walked until the next log_fixture_write. */
 void log_fixture_write(struct log_fixture *fixture);
 /* So many groups of so many records. */
 void log_fixture_write_groups(struct log_fixture *fixture, uint32_t groups, uint32_t records);

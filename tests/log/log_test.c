@@ -72,13 +72,111 @@ static void test_one_group_is_in_flight(void **state) {
     assert_true(log_fixture_append(&fixture));
     assert_false(log_seal(fixture.log, &second));
     assert_int_equal(log_durable_group(fixture.log), 0);
-    assert_int_equal(log_complete(fixture.log, 0), FST_OK);
+    assert_int_equal(log_complete(fixture.log, first.group, 0), FST_OK);
     assert_int_equal(log_durable_group(fixture.log), 1);
+    assert_false(log_seal(fixture.log, &second)); /* Its records are still to be walked. */
+    log_release(fixture.log);
     assert_true(log_seal(fixture.log, &second));
     assert_int_equal(second.group, 2);
     assert_int_equal(second.offset, first.offset + first.bytes);
     assert_true(second.data != first.data);
-    assert_int_equal(log_complete(fixture.log, 0), FST_OK);
+    assert_int_equal(log_complete(fixture.log, second.group, 0), FST_OK);
+    log_fixture_deinit(&fixture);
+}
+
+/* The records of the oldest durable group are `first` and the next ones, `count` in all. */
+static void expect_completed(struct log *log, uint64_t group, uint64_t first, uint64_t count) {
+    assert_int_equal(log_completed_group(log), group);
+    struct log_record_header *record = NULL;
+    uint64_t next = first;
+    while ((record = log_next_completed(log, record))) {
+        assert_true(log_fixture_is_record(record, (const uint8_t *)(record + 1), next++));
+    }
+    assert_int_equal(next, first + count);
+}
+
+/* Three groups are in flight and end in another order: a group is durable when those before it are,
+ * too. */
+static void test_groups_in_flight_end_in_any_order(void **state) {
+    (void)state;
+    struct log_fixture fixture;
+    struct log_write writes[4];
+    log_fixture_init(&fixture, 1);
+    fixture.options.groups_in_flight_max = 3;
+    log_fixture_open(&fixture, 1, 0);
+    for (uint32_t g = 0; g < 4; g++) {
+        for (uint32_t r = 0; r <= g; r++) assert_true(log_fixture_append(&fixture));
+        assert_int_equal(log_seal(fixture.log, &writes[g]), g < 3);
+        assert_int_equal(log_check(fixture.log), FST_OK);
+    }
+    assert_int_equal(log_flying_count(fixture.log), 3);
+    assert_int_equal(log_complete(fixture.log, 3, 0), FST_OK);
+    assert_int_equal(log_durable_group(fixture.log), 0);
+    assert_int_equal(log_completed_group(fixture.log), 0);
+    assert_false(log_seal(fixture.log, &writes[3])); /* None of the three is released. */
+    assert_int_equal(log_complete(fixture.log, 1, 0), FST_OK);
+    assert_int_equal(log_durable_group(fixture.log), 1);
+    assert_int_equal(log_check(fixture.log), FST_OK);
+    expect_completed(fixture.log, 1, 1, 1);
+    log_release(fixture.log);
+    assert_int_equal(log_completed_group(fixture.log), 0);
+    assert_true(log_seal(fixture.log, &writes[3]));
+    assert_int_equal(log_complete(fixture.log, 2, 0), FST_OK);
+    assert_int_equal(log_durable_group(fixture.log), 3);
+    expect_completed(fixture.log, 2, 2, 2);
+    log_release(fixture.log);
+    expect_completed(fixture.log, 3, 4, 3);
+    log_release(fixture.log);
+    assert_int_equal(log_complete(fixture.log, 4, 0), FST_OK);
+    expect_completed(fixture.log, 4, 7, 4);
+    assert_int_equal(log_flying_count(fixture.log), 0);
+    assert_int_equal(log_check(fixture.log), FST_OK);
+    log_fixture_deinit(&fixture);
+}
+
+/* The next file is begun when nothing is in flight in the one before it. */
+static void test_groups_in_flight_are_in_one_file(void **state) {
+    (void)state;
+    struct log_fixture fixture;
+    struct log_write writes[4];
+    struct log_record_header header = {.type = LOG_RECORD_ROWS};
+    log_fixture_init(&fixture, 1);
+    fixture.options.groups_in_flight_max = 4;
+    log_fixture_open(&fixture, 1, 0);
+    assert_int_equal(log_prepare_file(fixture.log), FST_OK);
+    size_t bytes = log_body_bytes_max(fixture.log);
+    for (uint32_t g = 0; g < 4; g++) {
+        memset(log_append(fixture.log, &header, bytes), 7, bytes);
+        assert_int_equal(log_seal(fixture.log, &writes[g]), g < 3);
+    }
+    assert_false(log_is_stuck(fixture.log));
+    for (uint32_t g = 0; g < 3; g++) {
+        assert_int_equal(log_complete(fixture.log, 3 - g, 0), FST_OK);
+        assert_int_equal(log_seal(fixture.log, &writes[3]), g == 2);
+    }
+    assert_int_equal(writes[3].offset, IO_BLOCK_BYTES);
+    assert_int_equal(log_file_sequence(fixture.log), 2);
+    assert_int_equal(log_complete(fixture.log, 4, 0), FST_OK);
+    log_fixture_deinit(&fixture);
+}
+
+/* What ends behind a failed write is not durable, whatever its own write says. */
+static void test_a_failed_write_holds_back_the_groups_behind_it(void **state) {
+    (void)state;
+    struct log_fixture fixture;
+    struct log_write write;
+    log_fixture_init(&fixture, 1);
+    fixture.options.groups_in_flight_max = 3;
+    log_fixture_open(&fixture, 1, 0);
+    for (uint32_t g = 0; g < 3; g++) {
+        assert_true(log_fixture_append(&fixture));
+        assert_true(log_seal(fixture.log, &write));
+    }
+    assert_int_equal(log_complete(fixture.log, 1, 0), FST_OK);
+    assert_int_equal(log_complete(fixture.log, 2, -EIO), FST_IO_ERROR);
+    assert_int_equal(log_complete(fixture.log, 3, 0), FST_IO_ERROR);
+    assert_int_equal(log_durable_group(fixture.log), 1);
+    assert_int_equal(log_check(fixture.log), FST_OK);
     log_fixture_deinit(&fixture);
 }
 
@@ -101,7 +199,7 @@ static void test_room_at_the_limit_and_one_past_it(void **state) {
     assert_null(log_append(fixture.log, &header, 0));
     assert_true(log_seal(fixture.log, &write));
     assert_int_equal(write.bytes, FIXTURE_GROUP_BYTES);
-    assert_int_equal(log_complete(fixture.log, 0), FST_OK);
+    assert_int_equal(log_complete(fixture.log, write.group, 0), FST_OK);
 
     /* A rest that takes a record header exactly, then one that does not. */
     body = log_append(fixture.log, &header, body_max - 24);
@@ -129,7 +227,9 @@ static void test_waits_for_a_file(void **state) {
         memset(body, 7, log_body_bytes_max(fixture.log));
         assert_false(log_is_stuck(fixture.log));
         assert_int_equal(log_seal(fixture.log, &write), i < 3);
-        if (i < 3) assert_int_equal(log_complete(fixture.log, 0), FST_OK);
+        if (i == 3) break;
+        assert_int_equal(log_complete(fixture.log, write.group, 0), FST_OK);
+        log_release(fixture.log);
     }
     assert_true(log_is_stuck(fixture.log));
     assert_false(log_seal(fixture.log, &write));
@@ -149,7 +249,7 @@ static void test_waits_for_a_file(void **state) {
     assert_int_equal(write.offset, IO_BLOCK_BYTES);
     assert_int_equal(write.group, 4);
     assert_int_equal(log_file_sequence(fixture.log), 2);
-    assert_int_equal(log_complete(fixture.log, 0), FST_OK);
+    assert_int_equal(log_complete(fixture.log, write.group, 0), FST_OK);
     log_fixture_deinit(&fixture);
 }
 
@@ -218,10 +318,11 @@ static void test_a_failed_write_is_final(void **state) {
     log_fixture_init(&fixture, 1);
     log_fixture_open(&fixture, 1, 0);
     log_fixture_write_groups(&fixture, 2, 3);
+    log_release(fixture.log);
     assert_true(log_fixture_append(&fixture));
     assert_true(log_seal(fixture.log, &write));
     assert_true(log_fixture_append(&fixture));
-    assert_int_equal(log_complete(fixture.log, -EIO), FST_IO_ERROR);
+    assert_int_equal(log_complete(fixture.log, write.group, -EIO), FST_IO_ERROR);
     assert_int_equal(log_durable_group(fixture.log), 2);
     assert_null(log_append(fixture.log, &header, 0));
     assert_int_equal(log_room_bytes(fixture.log), 0);
@@ -295,7 +396,8 @@ static void test_files_are_prepared_beside_the_shard(void **state) {
         while (!log_seal(fixture.log, &write)) sched_yield();
         assert_int_equal(
             io_write_full(fixture.io, write.file, write.data, write.bytes, write.offset), 0);
-        assert_int_equal(log_complete(fixture.log, 0), FST_OK);
+        assert_int_equal(log_complete(fixture.log, write.group, 0), FST_OK);
+        log_release(fixture.log);
     }
     atomic_store(&preparer.is_done, true);
     void *problem;
@@ -314,6 +416,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_completed_records_are_walked_in_order),
         cmocka_unit_test(test_one_group_is_in_flight),
+        cmocka_unit_test(test_groups_in_flight_end_in_any_order),
+        cmocka_unit_test(test_groups_in_flight_are_in_one_file),
+        cmocka_unit_test(test_a_failed_write_holds_back_the_groups_behind_it),
         cmocka_unit_test(test_room_at_the_limit_and_one_past_it),
         cmocka_unit_test(test_waits_for_a_file),
         cmocka_unit_test(test_open_fails_at_each_call),

@@ -46,6 +46,7 @@ static void scene_init(struct log_fixture *fixture) {
     uint64_t durable = fixture->appended;
     while (log_fixture_append(fixture)) continue;
     struct log_write write;
+    log_release(fixture->log);
     assert_true(log_seal(fixture->log, &write));
     assert_int_equal(io_write_full(fixture->io, write.file, write.data, 4096, write.offset), 0);
     fixture->appended = durable;

@@ -152,6 +152,7 @@ static void logs_open(struct recovery_fixture *f) {
             .epoch = f->store.epoch,
             .shard = s,
             .group_bytes_max = GROUP_BYTES,
+            .groups_in_flight_max = 2,
             .file_bytes = FILE_BYTES,
         };
         memcpy(options.store_id, f->store.store_id, STORE_ID_BYTES);
@@ -330,8 +331,9 @@ static void groups_write(struct recovery_fixture *f) {
         if (!log_seal(f->logs[s], &write)) continue;
         assert_int_equal(io_write_full(f->io, write.file, write.data, write.bytes, write.offset),
                          0);
-        assert_int_equal(log_complete(f->logs[s], 0), FST_OK);
+        assert_int_equal(log_complete(f->logs[s], write.group, 0), FST_OK);
         group_apply(f, f->logs[s]);
+        log_release(f->logs[s]);
     }
     for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) partition_reclaim(f->store.partitions[p]);
     f->has_memory_rows = false;
@@ -377,7 +379,7 @@ void recovery_fixture_write_torn(struct recovery_fixture *f) {
         f->torn_written += 1;
         if (!is_zero(write.data + bytes, write.bytes - bytes)) continue;
         /* Only zeros are missing: the group is whole, and nobody was told. */
-        assert_int_equal(log_complete(f->logs[s], 0), FST_OK);
+        assert_int_equal(log_complete(f->logs[s], write.group, 0), FST_OK);
         struct log_record_header *record = NULL;
         while ((record = log_next_completed(f->logs[s], record))) {
             oracle_put(f, record, (const uint8_t *)(record + 1));

@@ -60,10 +60,12 @@ static bool random_step(struct world *world) {
     switch (random_below(&world->random, 8)) {
     case 0:
     case 1:
-        if (!world->is_flying) (void)world_seal(world);
+        world->now_us += (int64_t)random_below(&world->random, 200);
+        (void)world_seal(world);
         break;
     case 2:
-        if (world->is_flying && world_complete(world) != FST_OK) return false;
+        world->now_us += (int64_t)random_below(&world->random, 200);
+        if (world->flying_count > 0 && world_complete(world) != FST_OK) return false;
         break;
     case 3:
         random_disk(world);
@@ -127,6 +129,12 @@ static void test_failed_write(void **state) {
         world_answer(world);
         assert_int_equal(world->open_count, 0);
         assert_true(world->statuses_count[FST_OUTCOME_UNKNOWN] >= unknown + 20);
+        /* Whatever the other writes say, nobody is told. */
+        while (world->flying_count > 0) {
+            assert_false(committer_is_idle(&world->fixture->committer));
+            assert_int_equal(world_complete(world), FST_OUTCOME_UNKNOWN);
+        }
+        assert_null(committer_next_done(&world->fixture->committer));
         assert_true(committer_is_idle(&world->fixture->committer));
         assert_int_equal(committer_check(&world->fixture->committer), FST_OK);
         for (int64_t key = 0; key < KEYS; key++) world_check_key(world, key);
@@ -142,7 +150,7 @@ static void test_failed_write(void **state) {
 static void test_failure_of_another(void **state) {
     (void)state;
     struct world *world = world_create(PLENTY);
-    while (!world->is_flying || world->open_count < 3) {
+    while (world->flying_count != 1 || world->open_count < 3) {
         assert_true(random_step(world));
         world_answer(world);
     }
@@ -153,8 +161,10 @@ static void test_failure_of_another(void **state) {
     committer_fail(&world->fixture->committer); /* Said again: nothing more is answered. */
     assert_null(committer_next_done(&world->fixture->committer));
     assert_false(committer_is_idle(&world->fixture->committer));
-    assert_int_equal(committer_complete(&world->fixture->committer, world->fixture->catalog, 0),
-                     FST_OUTCOME_UNKNOWN);
+    const struct committer_written written = {.group = world->flying[0]};
+    assert_int_equal(
+        committer_complete(&world->fixture->committer, world->fixture->catalog, &written),
+        FST_OUTCOME_UNKNOWN);
     assert_null(committer_next_done(&world->fixture->committer));
     assert_true(committer_is_idle(&world->fixture->committer));
     world_destroy(world);
@@ -166,6 +176,51 @@ static struct asked *one_take(struct world *world, const struct view *view,
     struct asked *asked = world_take(world, view, origin, &row, 1);
     world_answer(world);
     return asked;
+}
+
+/* With nothing in flight a group leaves at once; otherwise a share of a write's time after the last
+ * one, unless it is half full. */
+static void test_groups_leave_evenly(void **state) {
+    (void)state;
+    struct world *world = world_create(PLENTY);
+    struct committer *committer = &world->fixture->committer;
+    const struct view *view = world->fixture->plain;
+    const struct write_origin origin = {.is_durable = true};
+    one_take(world, view, &origin, 1, 1);
+    assert_true(world_seal(world));
+    world->now_us = 24000; /* The write took so long; an eighth of it enters the average. */
+    assert_int_equal(world_complete(world), FST_OK);
+    world_answer(world);
+    const int64_t share_us = 24000 / 8 / FIXTURE_GROUPS_IN_FLIGHT;
+    one_take(world, view, &origin, 2, 1);
+    assert_true(world_seal(world));
+    for (int64_t left = 2; left > 0; left--) {
+        one_take(world, view, &origin, 2 + left, 1);
+        assert_false(world_seal(world));
+        assert_int_equal(committer_seal_us(committer), world->now_us + share_us);
+        world->now_us += share_us - 1;
+        assert_false(world_seal(world));
+        world->now_us += 1;
+        assert_true(world_seal(world));
+        assert_int_equal(committer_seal_us(committer), INT64_MAX);
+    }
+    one_take(world, view, &origin, 5, 1);
+    world->now_us += share_us;
+    assert_false(world_seal(world)); /* All are in flight: the next completion is waited for. */
+    assert_int_equal(committer_seal_us(committer), INT64_MAX);
+    world_finish(world);
+
+    one_take(world, view, &origin, 6, 1);
+    assert_true(world_seal(world));
+    while (log_room_bytes(world->fixture->log) >= log_body_bytes_max(world->fixture->log) / 2) {
+        one_take(world, view, &origin, 7, 1);
+        bool is_half_full =
+            log_room_bytes(world->fixture->log) < log_body_bytes_max(world->fixture->log) / 2;
+        if (!is_half_full) assert_false(world_seal(world));
+    }
+    assert_true(world_seal(world));
+    world_finish(world);
+    world_destroy(world);
 }
 
 /* When a single row is answered and seen, by view and acknowledgement. */
@@ -571,6 +626,7 @@ int main(void) {
         cmocka_unit_test(test_random_requests),
         cmocka_unit_test(test_failed_write),
         cmocka_unit_test(test_failure_of_another),
+        cmocka_unit_test(test_groups_leave_evenly),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_repetition_needs_no_other_write),
         cmocka_unit_test(test_group_full),

@@ -145,7 +145,7 @@ static void row_take_back(struct world *world, const struct asked *asked, uint32
     world->logged[p][asked->lsns[row]] = (struct logged){0};
     world->taken_back_count += 1;
     world->is_admitted[p][asked->client][asked->sequence] = false;
-    assert_false(world->is_flying);
+    assert_int_equal(world->flying_count, 0);
     assert_false(asked->view->is_visible_from_memory);
     assert_true(world->fixture->committer.lsns[p] < asked->lsns[row]);
     taken_renew(world);
@@ -218,18 +218,21 @@ void world_answer(struct world *world) {
 
 bool world_seal(struct world *world) {
     struct committer *committer = &world->fixture->committer;
-    if (!committer_seal(committer, world->fixture->catalog, &world->write)) return false;
-    assert_false(world->is_flying);
-    assert_int_equal(world->write.group, world->filling_group);
-    memcpy(world->lsns_sealed, committer->lsns, sizeof world->lsns_sealed);
+    struct log_write write;
+    if (!committer_seal(committer, world->fixture->catalog, world->now_us, &write)) return false;
+    assert_int_equal(write.group, world->filling_group);
+    assert_true(world->flying_count < FIXTURE_GROUPS_IN_FLIGHT);
+    struct world_group *group = &world->groups[write.group % FIXTURE_GROUPS_IN_FLIGHT];
+    *group = (struct world_group){.write = write};
+    memcpy(group->lsns, committer->lsns, sizeof group->lsns);
+    world->flying[world->flying_count++] = write.group;
     world->filling_group += 1;
-    world->is_flying = true;
     return true;
 }
 
-static void rows_commit(struct world *world) {
+static void rows_commit(struct world *world, const struct world_group *group) {
     for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
-        while (world->lsns_committed[p] < world->lsns_sealed[p]) {
+        while (world->lsns_committed[p] < group->lsns[p]) {
             uint64_t lsn = ++world->lsns_committed[p];
             struct logged *logged = &world->logged[p][lsn];
             logged->is_committed = true;
@@ -239,23 +242,32 @@ static void rows_commit(struct world *world) {
     }
 }
 
-/* Writes the group in flight and brings the answer. */
+/* Rows are seen when their group and all before it are on disk. */
+static void groups_commit(struct world *world) {
+    while (world->durable_group + 1 < world->filling_group) {
+        uint64_t next = world->durable_group + 1;
+        const struct world_group *group = &world->groups[next % FIXTURE_GROUPS_IN_FLIGHT];
+        if (!group->is_written) return;
+        rows_commit(world, group);
+        world->durable_group = next;
+    }
+}
+
 enum fst_status world_complete(struct world *world) {
     struct shard_fixture *fixture = world->fixture;
-    assert_true(world->is_flying);
-    world->is_flying = false;
-    if (world->write.group == world->fail_group) {
-        io_sim_fail(fixture->sim, IO_SIM_PWRITE, 1, EIO);
-    }
-    int result = io_write_full(fixture->io, world->write.file, world->write.data,
-                               world->write.bytes, world->write.offset);
-    if (result < 0) {
-        world->is_failed = true;
-    } else {
-        rows_commit(world);
-        world->durable_group = world->write.group;
-    }
-    return committer_complete(&fixture->committer, fixture->catalog, result);
+    assert_true(world->flying_count > 0);
+    uint64_t *flying = &world->flying[random_below(&world->random, world->flying_count)];
+    struct committer_written written = {.group = *flying, .now_us = world->now_us};
+    *flying = world->flying[--world->flying_count];
+    struct world_group *group = &world->groups[written.group % FIXTURE_GROUPS_IN_FLIGHT];
+    const struct log_write *write = &group->write;
+    if (write->group == world->fail_group) io_sim_fail(fixture->sim, IO_SIM_PWRITE, 1, EIO);
+    written.result =
+        io_write_full(fixture->io, write->file, write->data, write->bytes, write->offset);
+    if (written.result < 0) world->is_failed = true;
+    group->is_written = !world->is_failed;
+    groups_commit(world);
+    return committer_complete(&fixture->committer, fixture->catalog, &written);
 }
 
 void world_prepare(struct world *world) {
@@ -266,7 +278,7 @@ void world_prepare(struct world *world) {
 /* Nothing may be left behind once all groups are written. */
 void world_finish(struct world *world) {
     while (!committer_is_idle(&world->fixture->committer)) {
-        if (world->is_flying) {
+        if (world->flying_count > 0) {
             assert_int_equal(world_complete(world), FST_OK);
         } else {
             world_prepare(world);

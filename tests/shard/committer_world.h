@@ -55,6 +55,13 @@ struct asked {
     uint32_t answers_count;
 };
 
+/* A group that was sealed. */
+struct world_group {
+    struct log_write write;
+    uint64_t lsns[FIXTURE_PARTITIONS]; /* the last ones in it or before it */
+    bool is_written;
+};
+
 struct world {
     struct shard_fixture *fixture;
     struct random random;
@@ -69,9 +76,10 @@ struct world {
     uint64_t filling_group; /* number of the group that fills */
     uint64_t durable_group;
     uint64_t lsns_committed[FIXTURE_PARTITIONS];
-    uint64_t lsns_sealed[FIXTURE_PARTITIONS]; /* in the group in flight */
-    struct log_write write;
-    bool is_flying;
+    struct world_group groups[FIXTURE_GROUPS_IN_FLIGHT]; /* group g is in g % of these */
+    uint64_t flying[FIXTURE_GROUPS_IN_FLIGHT];           /* numbers of groups not written yet */
+    uint32_t flying_count;
+    int64_t now_us; /* monotonic */
     bool is_failed;
     uint64_t fail_group; /* the write of this group fails */
     uint64_t taken_back_count;
@@ -95,9 +103,9 @@ void world_check_request(struct world *world, struct asked *asked);
  * once. */
 void world_check_key(const struct world *world, int64_t key);
 
-/* False when there is nothing to write, or no file. */
+/* False when there is nothing to write, or no file, or a group left just before. */
 bool world_seal(struct world *world);
-/* Writes the group in flight and brings the answer. */
+/* Writes one of the groups in flight and brings the answer. */
 enum fst_status world_complete(struct world *world);
 /* Makes the next log file: the disk is not full any more. */
 void world_prepare(struct world *world);

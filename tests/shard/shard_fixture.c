@@ -94,7 +94,8 @@ static void log_start(struct shard_fixture *fixture) {
                                                 .epoch = 1,
                                                 .shard = 0,
                                                 .group_bytes_max = FIXTURE_GROUP_BYTES,
-                                                .file_bytes = FIXTURE_FILE_BYTES};
+                                                .file_bytes = FIXTURE_FILE_BYTES,
+                                                .groups_in_flight_max = FIXTURE_GROUPS_IN_FLIGHT};
     assert_int_equal(log_open(&fixture->log, fixture->io, FIXTURE_DIR, &fixture->log_options, NULL),
                      FST_OK);
 }
