@@ -47,7 +47,7 @@ enum fst_status table_room_check(struct io *io, const struct table_room *room,
     if (left_bytes < 0) {
         enum fst_status status = fst_status_from_errno((int)left_bytes);
         return fst_error_set(error, status, "--table-dir %s: %s", room->table_dir,
-                             fst_status_text(status));
+                             strerror((int)-left_bytes));
     }
     uint64_t taken_bytes = taken_find(io, room);
     if ((uint64_t)left_bytes + taken_bytes >= room->memory_bytes) return FST_OK;
