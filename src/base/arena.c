@@ -38,3 +38,8 @@ void *arena_get(struct arena *arena, size_t bytes) {
 void arena_reset(struct arena *arena) {
     arena->used_bytes = 0;
 }
+
+void arena_reset_to(struct arena *arena, size_t mark_bytes) {
+    FST_ASSERT(mark_bytes <= arena->used_bytes);
+    arena->used_bytes = mark_bytes;
+}

@@ -30,5 +30,8 @@ size_t arena_piece_bytes(size_t bytes);
 /* NULL when less than `bytes` are left. Not zeroed. */
 void *arena_get(struct arena *arena, size_t bytes);
 void arena_reset(struct arena *arena);
+/* Gives back what was got since used_bytes was `mark_bytes`: what follows meets warm lines again.
+ */
+void arena_reset_to(struct arena *arena, size_t mark_bytes);
 
 #endif

@@ -4,7 +4,6 @@
 #include "base/text.h"
 
 static const uint32_t float32_nan = UINT32_C(0x7fc00000);
-static const uint64_t float64_nan = UINT64_C(0x7ff8000000000000);
 
 /* ---- checking ---- */
 
@@ -54,10 +53,7 @@ static void float32_normalize(uint8_t *value) {
 }
 
 static void float64_normalize(uint8_t *value) {
-    uint64_t bits = load_u64(value);
-    uint64_t magnitude = bits & UINT64_C(0x7fffffffffffffff);
-    if (magnitude > UINT64_C(0x7ff0000000000000)) store_u64(value, float64_nan);
-    if (magnitude == 0) store_u64(value, 0);
+    store_u64(value, value_float64_bits(load_u64(value)));
 }
 
 void value_normalize(struct type type, uint8_t *value, size_t bytes) {

@@ -21,6 +21,14 @@ enum { VALUE_BYTES_MAX = 65536 }; /* of a string, bytes or list value */
  * all bit patterns pass. */
 FST_MUST_USE enum fst_status value_check(struct type type, struct bytes value);
 
+/* The bits of a float64 as they are stored: one zero, one NaN. */
+static inline uint64_t value_float64_bits(uint64_t bits) {
+    const uint64_t infinity = UINT64_C(0x7ff0000000000000);
+    uint64_t magnitude = bits & UINT64_C(0x7fffffffffffffff);
+    if (magnitude > infinity) return UINT64_C(0x7ff8000000000000);
+    return magnitude == 0 ? 0 : bits;
+}
+
 /* Rewrites -0.0 and NaNs in place, also inside vectors and lists. `value` passes value_check. */
 void value_normalize(struct type type, uint8_t *value, size_t bytes);
 

@@ -114,7 +114,7 @@ enum fst_status layout_of_write(struct write_plan *plan) {
     view_name_write(&w, view);
     write_u16(&w, (uint16_t)plan->columns_count);
     for (uint32_t i = 0; i < plan->columns_count; i++) {
-        feature_write(&w, 0, 0, 0, &view->features[plan->columns[i]]);
+        feature_write(&w, 0, 0, 0, &view->features[plan->columns[i].index]);
     }
     enum fst_status status = layout_keep(&w, &plan->layout, &plan->layout_id);
     free(room);

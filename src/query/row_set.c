@@ -36,20 +36,24 @@ enum fst_status row_split_init(struct row_split *split, uint32_t rows_count,
     return has_all ? FST_OK : FST_OVERLOADED;
 }
 
+static uint32_t row_partition(const struct row_set *set, uint32_t row, uint32_t partitions_count) {
+    const struct row_layout *layout = &view_current(set->view)->layout;
+    const uint8_t *image = set->images + (size_t)row * layout->image_bytes;
+    struct bytes key = row_key(layout, image, set->heap);
+    return hash_partition(key.data, key.bytes, partitions_count);
+}
+
 /* A counting sort: sizes, starts, then every row to its place. Stable, so a partition sees its rows
  * in the order in which they were given. */
-void row_set_split(const struct row_set *set, uint32_t partitions_count, struct row_split *split) {
-    const struct row_layout *layout = &view_current(set->view)->layout;
+static void rows_sort(const struct row_set *set, uint32_t partitions_count,
+                      struct row_split *split) {
     uint32_t *starts = split->starts;
     memset(starts, 0, (partitions_count + 1) * sizeof *starts);
     for (uint32_t i = 0; i < set->rows_count; i++) {
         if (set->statuses[i] != FST_OK) continue;
-        const uint8_t *image = set->images + (size_t)i * layout->image_bytes;
-        struct bytes key = row_key(layout, image, set->heap);
-        split->partitions[i] = hash_partition(key.data, key.bytes, partitions_count);
+        split->partitions[i] = row_partition(set, i, partitions_count);
         starts[split->partitions[i] + 1] += 1;
     }
-    split->parts_count = 0;
     for (uint32_t p = 0; p < partitions_count; p++) {
         uint32_t rows_count = starts[p + 1];
         starts[p + 1] += starts[p];
@@ -60,6 +64,20 @@ void row_set_split(const struct row_set *set, uint32_t partitions_count, struct 
     for (uint32_t i = 0; i < set->rows_count; i++) {
         if (set->statuses[i] != FST_OK) continue;
         split->order[starts[split->partitions[i]]++] = i;
+    }
+}
+
+void row_set_split(const struct row_set *set, uint32_t partitions_count, struct row_split *split) {
+    const struct row_layout *layout = &view_current(set->view)->layout;
+    split->parts_count = 0;
+    if (set->rows_count > 1) {
+        rows_sort(set, partitions_count, split);
+    } else if (set->rows_count == 1 && set->statuses[0] == FST_OK) {
+        /* Most writes: sorting would look at every partition. */
+        uint32_t partition = row_partition(set, 0, partitions_count);
+        split->parts[split->parts_count++] =
+            (struct row_part){.partition = partition, .rows_count = 1};
+        split->order[0] = 0;
     }
     for (uint32_t p = 0; p < split->parts_count; p++) {
         struct row_part *part = &split->parts[p];

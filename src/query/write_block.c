@@ -5,7 +5,6 @@
 
 /* One column as it lies in the payload. */
 struct column {
-    struct type type;
     uint32_t bytes_each;  /* 0: values have ends */
     const uint8_t *nulls; /* NULL for key columns */
     const uint8_t *ends;  /* u32 per row */
@@ -55,12 +54,12 @@ static bool nulls_are_sound(const uint8_t *nulls, uint32_t rows_count) {
 }
 
 /* Bounds of a column: every end is in order, and inside the payload. */
-static bool column_read(struct reader *reader, struct type type, bool is_key, uint32_t rows_count,
-                        struct column *column_out) {
-    struct column column = {.type = type, .bytes_each = type_fixed_bytes(type)};
+static bool column_read(struct reader *reader, uint32_t bytes_each, bool is_key,
+                        uint32_t rows_count, struct column *column_out) {
+    struct column column = {.bytes_each = bytes_each};
     if (!is_key) column.nulls = read_bytes(reader, (rows_count + 7) / 8);
-    if (column.bytes_each > 0) {
-        column.values = read_bytes(reader, (size_t)column.bytes_each * rows_count);
+    if (bytes_each > 0) {
+        column.values = read_bytes(reader, (size_t)bytes_each * rows_count);
     } else {
         column.ends = read_bytes(reader, (size_t)4 * rows_count);
         if (!column.ends) return false;
@@ -140,57 +139,64 @@ static void key_write(struct rows *rows, const struct column *columns, uint32_t 
         memcpy(heap_get(rows, canonical.bytes, cell), key, canonical.bytes);
 }
 
-static bool is_float(uint8_t kind) {
-    return kind == TYPE_FLOAT32 || kind == TYPE_FLOAT64 || kind == TYPE_VECTOR || kind == TYPE_LIST;
-}
-
 static bool is_any_bits(uint8_t kind) {
     return kind != TYPE_BOOL && kind != TYPE_STRING && kind != TYPE_LIST;
 }
 
-static void column_write(struct rows *rows, const struct column *column, uint32_t view_column) {
-    const struct row_column *cell = &rows->layout->body.columns[view_column];
+static void values_write(struct rows *rows, const struct column *column,
+                         const struct write_column *place) {
     size_t offset = rows->layout->body_offset;
     for (uint32_t row = 0; row < rows->set.rows_count; row++) {
         uint8_t *body = image_at(rows, row) + offset;
         if (column_is_null(column, row)) {
-            body[view_column / 8] |= (uint8_t)(1u << (view_column % 8));
+            row_set_null(body, place->index);
             continue;
         }
         struct bytes value = column_value(column, row);
-        if (!is_any_bits(column->type.kind) || value.bytes > VALUE_BYTES_MAX) {
-            enum fst_status status = value_check(column->type, value);
+        if (!is_any_bits(place->type.kind) || value.bytes > VALUE_BYTES_MAX) {
+            enum fst_status status = value_check(place->type, value);
             if (status != FST_OK) {
                 rows->set.statuses[row] = (uint8_t)status;
                 continue;
             }
         }
-        uint8_t *to = body + cell->offset;
+        uint8_t *to = body + place->offset;
         if (column->bytes_each == 0) to = heap_get(rows, value.bytes, to);
         memcpy(to, value.data, value.bytes);
-        if (is_float(column->type.kind)) value_normalize(column->type, to, value.bytes);
+        value_normalize(place->type, to, value.bytes);
+    }
+}
+
+/* Values of 8 bytes, most of what features are. */
+static void words_write(struct rows *rows, const struct column *column,
+                        const struct write_column *place) {
+    uint8_t *body = rows->set.images + rows->layout->body_offset;
+    size_t image_bytes = rows->layout->image_bytes;
+    for (uint32_t row = 0; row < rows->set.rows_count; row++, body += image_bytes) {
+        if (column_is_null(column, row)) {
+            row_set_null(body, place->index);
+            continue;
+        }
+        uint64_t bits = load_u64(column->values + (size_t)8 * row);
+        if (place->kind == WRITE_FLOAT64) bits = value_float64_bits(bits);
+        store_u64(body + place->offset, bits);
     }
 }
 
 /* Columns that were not given are null. */
-static void columns_clear(struct rows *rows, const struct write_plan *plan) {
-    bool is_given[FEATURES_MAX] = {false};
-    for (uint32_t i = 0; i < plan->columns_count; i++) is_given[plan->columns[i]] = true;
-    for (uint32_t c = 0; c < plan->view->features_count; c++) {
-        if (is_given[c]) continue;
-        for (uint32_t row = 0; row < rows->set.rows_count; row++) {
-            uint8_t *body = image_at(rows, row) + rows->layout->body_offset;
-            body[c / 8] |= (uint8_t)(1u << (c % 8));
-        }
+static void nulls_write(struct rows *rows, const struct write_plan *plan) {
+    size_t bytes = (size_t)rows->layout->body.null_words * sizeof(uint64_t);
+    for (uint32_t row = 0; row < rows->set.rows_count; row++) {
+        memcpy(image_at(rows, row) + rows->layout->body_offset, plan->nulls, bytes);
     }
 }
 
 /* The most that the heap can need: what came, and per value without a fixed size its padding to 8
  * bytes, per key that and the lengths of its parts. */
-static size_t heap_bytes_bound(const struct column *columns, size_t columns_count,
-                               uint32_t rows_count, size_t payload_bytes) {
-    size_t bytes_each = 2 * KEY_COLUMNS_MAX + 8;
-    for (size_t i = 0; i < columns_count; i++) bytes_each += columns[i].bytes_each == 0 ? 8 : 0;
+static size_t heap_bytes_bound(const struct write_plan *plan, uint32_t rows_count,
+                               size_t payload_bytes) {
+    if (plan->references_count == 0 && view_current(plan->view)->layout.key_bytes > 0) return 0;
+    size_t bytes_each = 2 * KEY_COLUMNS_MAX + 8 + KEY_COLUMNS_MAX * 8 + plan->references_count * 8;
     return payload_bytes + rows_count * bytes_each;
 }
 
@@ -228,6 +234,29 @@ static void times_write(struct rows *rows, const uint8_t *event_us, const uint8_
     }
 }
 
+/* Finds all columns in the payload. */
+static enum fst_status columns_read(struct write_block *block, const struct write_plan *plan,
+                                    struct column *columns, struct fst_error *error) {
+    struct reader *reader = &block->columns;
+    const struct entity *entity = plan->view->entity;
+    for (uint32_t i = 0; i < entity->keys_count + plan->columns_count; i++) {
+        bool is_key = i < entity->keys_count;
+        uint32_t bytes_each = is_key ? type_fixed_bytes(entity->key_types[i])
+                                     : plan->columns[i - entity->keys_count].bytes_each;
+        if (!column_read(reader, bytes_each, is_key, block->rows_count, &columns[i])) {
+            return fst_error_set(error, FST_BAD_FRAME,
+                                 "WRITE column %u: its values do not lie inside the frame", i);
+        }
+        if (!is_key && !nulls_are_sound(columns[i].nulls, block->rows_count)) {
+            return fst_error_set(error, FST_BAD_FRAME,
+                                 "WRITE column %u: null bits of rows that there are not", i);
+        }
+    }
+    if (reader_is_done(reader)) return FST_OK;
+    return fst_error_set(error, FST_BAD_FRAME, "WRITE: %zu bytes after the last column",
+                         reader_left(reader));
+}
+
 enum fst_status write_block_rows(struct write_block *block, const struct write_plan *plan,
                                  int64_t now_us, struct arena *arena, struct row_set *set_out,
                                  struct fst_error *error) {
@@ -240,26 +269,9 @@ enum fst_status write_block_rows(struct write_block *block, const struct write_p
     size_t columns_count = entity->keys_count + plan->columns_count;
     struct column *columns = arena_get(arena, columns_count * sizeof *columns);
     if (!columns) return fst_error_set(error, FST_OVERLOADED, "no memory for this write now");
-    for (size_t i = 0; i < columns_count; i++) {
-        bool is_key = i < entity->keys_count;
-        struct type type = is_key
-                               ? entity->key_types[i]
-                               : plan->view->features[plan->columns[i - entity->keys_count]].type;
-        if (!column_read(reader, type, is_key, block->rows_count, &columns[i])) {
-            return fst_error_set(error, FST_BAD_FRAME,
-                                 "WRITE column %zu: its values do not lie inside the frame", i);
-        }
-        if (!is_key && !nulls_are_sound(columns[i].nulls, block->rows_count)) {
-            return fst_error_set(error, FST_BAD_FRAME,
-                                 "WRITE column %zu: null bits of rows that there are not", i);
-        }
-    }
-    if (!reader_is_done(reader)) {
-        return fst_error_set(error, FST_BAD_FRAME, "WRITE: %zu bytes after the last column",
-                             reader_left(reader));
-    }
+    FST_TRY(columns_read(block, plan, columns, error));
     struct rows rows;
-    size_t heap_bytes = heap_bytes_bound(columns, columns_count, block->rows_count, payload_bytes);
+    size_t heap_bytes = heap_bytes_bound(plan, block->rows_count, payload_bytes);
     enum fst_status status = rows_init(&rows, plan->view, block->rows_count, heap_bytes, arena);
     if (status != FST_OK) {
         return fst_error_set(error, status,
@@ -269,12 +281,16 @@ enum fst_status write_block_rows(struct write_block *block, const struct write_p
                              block->rows_count, rows.layout->image_bytes);
     }
     times_write(&rows, event_us, created_us, now_us);
+    nulls_write(&rows, plan);
     for (uint32_t row = 0; row < block->rows_count; row++) {
         key_write(&rows, columns, entity->keys_count, row);
     }
-    columns_clear(&rows, plan);
     for (uint32_t i = 0; i < plan->columns_count; i++) {
-        column_write(&rows, &columns[entity->keys_count + i], plan->columns[i]);
+        const struct write_column *place = &plan->columns[i];
+        if (place->kind == WRITE_OTHER)
+            values_write(&rows, &columns[entity->keys_count + i], place);
+        else
+            words_write(&rows, &columns[entity->keys_count + i], place);
     }
     *set_out = rows.set;
     return FST_OK;

@@ -18,12 +18,42 @@ static enum fst_status name_text(struct bytes name, char text_out[NAME_TEXT_BYTE
 }
 
 static struct write_plan *plan_alloc(const struct view *view, uint32_t columns_count) {
-    struct write_plan *plan =
-        calloc(1, sizeof(struct write_plan) + columns_count * sizeof(uint32_t));
+    uint32_t null_words = view_current(view)->layout.body.null_words;
+    struct write_plan *plan = calloc(1, sizeof(struct write_plan) + null_words * sizeof(uint64_t) +
+                                            columns_count * sizeof(struct write_column));
     if (!plan) return NULL;
     plan->view = view;
-    plan->columns = (uint32_t *)(void *)(plan + 1);
+    plan->nulls = (uint64_t *)(void *)(plan + 1);
+    plan->columns = (struct write_column *)(void *)(plan->nulls + null_words);
+    for (uint32_t c = 0; c < view->features_count; c++) row_set_null((uint8_t *)plan->nulls, c);
     return plan;
+}
+
+static enum write_column_kind column_kind(struct type type) {
+    switch ((enum type_kind)type.kind) {
+    case TYPE_INT64:
+    case TYPE_DECIMAL:
+    case TYPE_TIMESTAMP:
+        return WRITE_WORD;
+    case TYPE_FLOAT64:
+        return WRITE_FLOAT64;
+    default:
+        return WRITE_OTHER;
+    }
+}
+
+static void column_put(struct write_plan *plan, uint32_t index) {
+    const struct row_column *cell = &view_current(plan->view)->layout.body.columns[index];
+    uint8_t *nulls = (uint8_t *)plan->nulls;
+    nulls[index / 8] &= (uint8_t) ~(1u << (index % 8));
+    plan->columns[plan->columns_count++] = (struct write_column){
+        .type = cell->type,
+        .index = index,
+        .offset = cell->offset,
+        .bytes_each = type_fixed_bytes(cell->type),
+        .kind = column_kind(cell->type),
+    };
+    plan->references_count += type_fixed_bytes(cell->type) == 0;
 }
 
 static enum fst_status columns_put(struct write_plan *plan, const struct bytes *names,
@@ -37,11 +67,11 @@ static enum fst_status columns_put(struct write_plan *plan, const struct bytes *
                                  plan->view->name.text, text);
         }
         for (uint32_t j = 0; j < i; j++) {
-            if (plan->columns[j] == (uint32_t)column) {
+            if (plan->columns[j].index == (uint32_t)column) {
                 return fst_error_set(error, FST_INVALID, "feature '%s' is given twice", text);
             }
         }
-        plan->columns[plan->columns_count++] = (uint32_t)column;
+        column_put(plan, (uint32_t)column);
     }
     return FST_OK;
 }
@@ -49,8 +79,7 @@ static enum fst_status columns_put(struct write_plan *plan, const struct bytes *
 enum fst_status write_plan_of_view(struct write_plan **plan_out, const struct view *view) {
     struct write_plan *plan = plan_alloc(view, view->features_count);
     if (!plan) return FST_NO_MEMORY;
-    for (uint32_t i = 0; i < view->features_count; i++) plan->columns[i] = i;
-    plan->columns_count = view->features_count;
+    for (uint32_t i = 0; i < view->features_count; i++) column_put(plan, i);
     enum fst_status status = layout_of_write(plan);
     if (status != FST_OK) {
         write_plan_destroy(plan);

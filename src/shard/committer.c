@@ -4,7 +4,8 @@
 
 #include "base/assert.h"
 
-enum { WRITE_AVERAGE_PART = 8, LONG_AGO_US = 0 };
+enum { WRITE_AVERAGE_PART = 8, LONG_AGO_US = 0, RECORDS_AHEAD = 16 };
+static_assert((int)RECORDS_AHEAD <= (int)PARTITION_PREFETCH_MAX, "one call");
 
 enum fst_status committer_init(struct committer *committer, struct log *log,
                                struct partition *const *partitions, uint32_t partitions_count,
@@ -355,6 +356,25 @@ void committer_fail(struct committer *committer) {
     }
 }
 
+/* Starts the cache misses of the rows that the records behind `record` (NULL: the first ones)
+ * bring: each mostly goes to another partition. */
+static void records_prefetch(struct committer *committer, const struct catalog *catalog,
+                             struct log_record_header *record) {
+    struct partition_record records[RECORDS_AHEAD];
+    uint32_t count = 0;
+    while (count < RECORDS_AHEAD && (record = log_next_completed(committer->log, record))) {
+        if (record->type != LOG_RECORD_ROWS) continue;
+        struct log_rows_header rows;
+        memcpy(&rows, record + 1, sizeof rows);
+        records[count++] = (struct partition_record){
+            .partition = committer->partitions[record->partition],
+            .view = catalog->views_by_id[rows.view_id],
+            .body = (const uint8_t *)(record + 1),
+        };
+    }
+    partition_prefetch(records, count);
+}
+
 /* The oldest durable group: its rows are shown, its writers answered. */
 static void group_apply(struct committer *committer, const struct catalog *catalog) {
     FST_ASSERT(log_completed_group(committer->log) == committer->applied_group + 1);
@@ -362,6 +382,7 @@ static void group_apply(struct committer *committer, const struct catalog *catal
     struct log_record_header *record = NULL;
     for (uint32_t i = 0; i < group->count; i++) {
         const struct committer_pending *pending = &group->entries[i];
+        if (i % RECORDS_AHEAD == 0) records_prefetch(committer, catalog, record);
         if (pending->has_record) {
             record = log_next_completed(committer->log, record);
             FST_ASSERT(record); /* W1 */

@@ -353,8 +353,10 @@ void request_run_gets(struct shard *shard) {
 
 /* ---- WRITE ---- */
 
+/* Rows are copied to where they wait for their log; nothing of them stays in the arena. */
 static void write_serve(struct shard *shard, struct conn *conn, const struct frame *frame) {
-    struct fst_error error = {.text = ""};
+    size_t mark_bytes = shard->arena.used_bytes;
+    struct fst_error error; /* Set where something fails; it is large. */
     struct write_block block;
     struct bytes payload = {.data = frame->payload, .bytes = frame->payload_bytes};
     error.status = write_block_decode(payload, &block, &error);
@@ -379,6 +381,7 @@ static void write_serve(struct shard *shard, struct conn *conn, const struct fra
         error.status = write_request_send(shard, &origin, &set, &error);
     }
     if (error.status != FST_OK) fail(conn, frame, &error);
+    arena_reset_to(&shard->arena, mark_bytes);
 }
 
 /* ---- all ---- */

@@ -124,18 +124,17 @@ enum fst_status write_request_create(const struct write_source *source,
     if (!request) return FST_OVERLOADED;
     *request = (struct write_request){.origin = *origin, .rows_count = set->rows_count};
     memcpy(request->statuses, set->statuses, set->rows_count);
-    struct write_batches batches = {.count = 0};
-    enum fst_status status = batches_create(source, request, set, &split, &batches);
+    batches_out->count = 0;
+    enum fst_status status = batches_create(source, request, set, &split, batches_out);
     if (status != FST_OK) {
-        for (uint32_t i = 0; i < batches.count; i++) {
-            buffers_put(source->buffers, batches.batches[i]);
+        for (uint32_t i = 0; i < batches_out->count; i++) {
+            buffers_put(source->buffers, batches_out->batches[i]);
         }
         buffers_put(source->buffers, request);
         return status;
     }
-    request->batches_open = batches.count;
+    request->batches_open = batches_out->count;
     *request_out = request;
-    *batches_out = batches;
     return FST_OK;
 }
 

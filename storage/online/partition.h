@@ -112,6 +112,17 @@ FST_MUST_USE enum fst_status partition_apply(struct partition *partition, const 
                                              const uint8_t *body, bool is_durable,
                                              uint8_t *statuses_out);
 
+enum { PARTITION_PREFETCH_MAX = 32 };
+
+/* Starts the cache misses of records that will be applied next: of the first row of each, at most
+ * PARTITION_PREFETCH_MAX records, which may belong to different partitions. */
+struct partition_record {
+    const struct partition *partition;
+    const struct view *view;
+    const uint8_t *body;
+};
+void partition_prefetch(const struct partition_record *records, uint32_t records_count);
+
 /* Removes a row. FST_NOT_FOUND if there is none; FST_BUSY while too many freed places wait for
  * readers. */
 FST_MUST_USE enum fst_status partition_remove(struct partition *partition, const struct view *view,

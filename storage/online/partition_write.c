@@ -9,6 +9,8 @@ enum {
     RECLAIM_PLACES = 4096, /* a call */
     SPARE_WAITING = 4096,  /* more places than a row asks for before it is put */
     BEGUN_EXTENTS = 2,     /* a span of index segments, and the fraction of an extent */
+    LINE_BYTES = 64,
+    PREFETCH_BYTES_MAX = 512, /* beyond, the processor fetches ahead by itself */
 };
 
 /* What a record may take at the worst. A pure function of view and body, so that it is given back
@@ -215,23 +217,52 @@ void partition_release(struct partition *partition, const struct view *view, con
 
 /* ---- applying ---- */
 
-/* Starts the cache misses of the next rows: bucket lines, then the first line of each row. */
+static void row_look_up(const struct partition *partition, const struct view *view,
+                        struct bytes key, struct index_probe *probe) {
+    uint64_t hash = partition_hash(&partition->options.secret, view->entity->id, key);
+    index_begin(&partition->index, probe, hash, view->id);
+}
+
+/* Starts the misses of the row that the probe leads to. */
+static void row_prefetch(const struct partition *partition, const struct row_layout *layout,
+                         struct index_probe *probe) {
+    uint64_t place = index_next(&partition->index, probe);
+    if (!place) return;
+    const uint8_t *row = table_at(&partition->table, place);
+    for (uint32_t at = 0; at < layout->image_bytes && at < PREFETCH_BYTES_MAX; at += LINE_BYTES) {
+        __builtin_prefetch(row + at, 1);
+    }
+}
+
+/* Bucket lines first, then the lines of each row. */
 static void rows_prefetch(const struct partition *partition, const struct view *view,
                           const struct row_layout *layout, const uint8_t *images,
                           const uint8_t *heap, uint32_t count) {
     struct index_probe probes[APPLY_WINDOW];
     for (uint32_t i = 0; i < count; i++) {
         struct bytes key = row_key(layout, images + (size_t)i * layout->image_bytes, heap);
-        uint64_t hash = partition_hash(&partition->options.secret, view->entity->id, key);
-        index_begin(&partition->index, &probes[i], hash, view->id);
+        row_look_up(partition, view, key, &probes[i]);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t place = index_next(&partition->index, &probes[i]);
-        if (!place) continue;
-        const uint8_t *row = table_at(&partition->table, place);
-        for (uint32_t at = 0; at < layout->image_bytes && at < 512; at += 64) {
-            __builtin_prefetch(row + at, 1);
-        }
+    for (uint32_t i = 0; i < count; i++) row_prefetch(partition, layout, &probes[i]);
+}
+
+static const struct row_layout *record_layout(const struct partition_record *record) {
+    return partition_layout(record->view, rows_header(record->body).revision);
+}
+
+void partition_prefetch(const struct partition_record *records, uint32_t records_count) {
+    struct index_probe probes[PARTITION_PREFETCH_MAX];
+    FST_ASSERT(records_count <= PARTITION_PREFETCH_MAX);
+    for (uint32_t i = 0; i < records_count; i++) {
+        struct log_rows_header rows = rows_header(records[i].body);
+        const struct row_layout *layout = record_layout(&records[i]);
+        const uint8_t *images = records[i].body + sizeof rows;
+        const uint8_t *heap = images + (size_t)rows.rows_count * layout->image_bytes;
+        row_look_up(records[i].partition, records[i].view, row_key(layout, images, heap),
+                    &probes[i]);
+    }
+    for (uint32_t i = 0; i < records_count; i++) {
+        row_prefetch(records[i].partition, record_layout(&records[i]), &probes[i]);
     }
 }
 

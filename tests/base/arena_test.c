@@ -60,10 +60,27 @@ static void test_reset_gives_all_back(void **state) {
     arena_deinit(&arena);
 }
 
+static void test_reset_to_gives_back_what_came_last(void **state) {
+    (void)state;
+    struct arena arena;
+    assert_int_equal(arena_init(&arena, 256), FST_OK);
+    uint8_t *kept = arena_get(&arena, 40);
+    memset(kept, 7, 40);
+    size_t mark_bytes = arena.used_bytes;
+    void *next = arena_get(&arena, 100);
+    assert_non_null(arena_get(&arena, 20));
+    arena_reset_to(&arena, mark_bytes);
+    assert_int_equal(arena.used_bytes, mark_bytes);
+    assert_ptr_equal(arena_get(&arena, 200), next);
+    for (int i = 0; i < 40; i++) assert_int_equal(kept[i], 7);
+    arena_deinit(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces_are_aligned_and_apart),
         cmocka_unit_test(test_full_at_the_limit),
+        cmocka_unit_test(test_reset_to_gives_back_what_came_last),
         cmocka_unit_test(test_reset_gives_all_back),
     };
     return cmocka_run_group_tests_name("base/arena", tests, NULL, NULL);

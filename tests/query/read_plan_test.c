@@ -140,8 +140,8 @@ static void test_write_plan(void **state) {
     write_plan_destroy(plan);
     assert_int_equal(write_plan_create(&plan, &fixture->catalog, names, 3, &error), FST_OK);
     assert_int_equal(plan->columns_count, 2);
-    assert_int_equal(plan->columns[0], 2);
-    assert_int_equal(plan->columns[1], 0);
+    assert_int_equal(plan->columns[0].index, 2);
+    assert_int_equal(plan->columns[1].index, 0);
     assert_true(plan->layout_id != all_id);
     write_plan_destroy(plan);
     assert_int_equal(write_plan_create(&plan, &fixture->catalog, names, 4, &error), FST_INVALID);
