@@ -82,6 +82,19 @@ static enum fst_status steps_run(const struct benchmark *benchmark, struct measu
     return load_use(benchmark, &benchmark->measure, &keys, measurement, error);
 }
 
+/* Figures that are not the server's are not printed. */
+static int measurement_report(const struct benchmark *benchmark,
+                              const struct measurement *measurement) {
+    char text[TITLE_BYTES];
+    if (measurement_refusal(measurement, text, sizeof text)) {
+        fprintf(stderr, "fsbench %s: %s\n", benchmark->command, text);
+    } else {
+        title_format(benchmark, text);
+        measurement_dump(measurement, benchmark->settings, text, stdout);
+    }
+    return measurement_exit_of(measurement);
+}
+
 int benchmark_run(const struct benchmark *benchmark) {
     struct fst_error error = {.status = FST_OK};
     struct measurement *measurement = calloc(1, sizeof *measurement);
@@ -91,10 +104,7 @@ int benchmark_run(const struct benchmark *benchmark) {
     if (status != FST_OK) {
         fprintf(stderr, "fsbench %s: %s\n", benchmark->command, error.text);
     } else if (benchmark->settings->duration > 0) {
-        char title[TITLE_BYTES];
-        title_format(benchmark, title);
-        measurement_dump(measurement, benchmark->settings, title, stdout);
-        exit_code = measurement_exit_of(measurement);
+        exit_code = measurement_report(benchmark, measurement);
     }
     free(measurement);
     return exit_code;

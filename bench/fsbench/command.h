@@ -16,6 +16,8 @@ enum command_exit {
     EXIT_FAILED = 1,    /* the work could not be done, or a reply was wrong */
     EXIT_USAGE = 2,     /* the arguments make no sense */
     EXIT_NO_SERVER = 3, /* nobody answers at the given address */
+    EXIT_LOAD_BOUND =
+        4, /* fsbench itself was the limit, so the figures would not be the server's */
 };
 
 /* Whether --help or -h is among the arguments. */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "bench/fsbench/schedule.h"
 #include "bench/fsbench/wire.h"
 
 enum {
@@ -22,7 +22,6 @@ enum {
     FULL_CHECK_EVERY = 64, /* replies; the others are checked in one place */
     NS_PER_US = 1000,
     WAIT_NS_MAX = 20 * 1000 * 1000,
-    SPIN_NS = 60 * 1000, /* a timer of the kernel is late by about this */
     REPORT_TURNS = 64,
 };
 
@@ -58,7 +57,8 @@ struct load {
     const struct load_phase *phase;
     struct load_result *result;
     uint64_t begin_ns, end_ns; /* what is answered from begin to end is counted */
-    uint64_t due_ns;           /* open loop: when the next request is due */
+    struct schedule schedule;  /* of an open loop */
+    uint64_t idle_ns;          /* open loop: spent looking at sockets in vain */
     uint64_t next_row;         /* of a phase that writes all rows */
     uint64_t in_flight_count;
     uint32_t turn_connection; /* open loop: whose turn it is */
@@ -86,6 +86,10 @@ static uint64_t random_get(struct load *load) {
 
 static bool is_filling(const struct load *load) {
     return load->phase->rows_count > 0;
+}
+
+static bool is_open_loop(const struct load *load) {
+    return load->phase->rate > 0;
 }
 
 static bool has_more(const struct load *load, uint64_t now_ns) {
@@ -231,10 +235,17 @@ static bool reply_is_right(struct load *load, const struct request *request,
     return load->dialect->ops->verify(load->dialect, request, reply, is_full);
 }
 
+/* What is answered while it is measured counts; in an open loop, what was due then. There the
+ * slowest replies come after the end, and leaving them out would flatter the server. */
+static bool is_counted(const struct load *load, const struct request *request, uint64_t now_ns) {
+    uint64_t ns = is_open_loop(load) ? request->begin_ns : now_ns;
+    return ns >= load->begin_ns && ns < load->end_ns;
+}
+
 static void reply_count(struct load *load, const struct request *request, const struct reply *reply,
                         uint64_t now_ns) {
     struct load_result *result = load->result;
-    if (now_ns < load->begin_ns || now_ns >= load->end_ns) return;
+    if (!is_counted(load, request, now_ns)) return;
     if (reply->answer == REPLY_REFUSED) {
         result->refused_count++;
         result->refused_by_status[(uint32_t)reply->status % LOAD_STATUSES]++;
@@ -305,12 +316,6 @@ static enum fst_status connection_receive(struct load *load, struct connection *
 
 /* ---- the loop ---- */
 
-static uint64_t gap_ns(struct load *load) {
-    double mean = 1e9 / load->phase->rate;
-    if (!load->phase->is_poisson) return (uint64_t)mean;
-    return (uint64_t)(-log(1 - mix_double(random_get(load))) * mean);
-}
-
 /* The next connection that can take a request, or NULL. */
 static struct connection *free_connection_find(struct load *load) {
     for (uint32_t i = 0; i < load->options.connections_count; i++) {
@@ -324,24 +329,25 @@ static struct connection *free_connection_find(struct load *load) {
 
 /* Open loop: sends what is due. What finds no room stays due, and its latency grows. */
 static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_error *error) {
-    while (load->due_ns <= now_ns && load->due_ns < load->end_ns) {
+    while (schedule_is_due(&load->schedule, now_ns)) {
         struct connection *connection = free_connection_find(load);
-        if (!connection) return FST_OK;
-        request_put(load, connection, load->due_ns);
-        load->due_ns += gap_ns(load);
+        if (!connection) {
+            schedule_put_full(&load->schedule, now_ns);
+            return FST_OK;
+        }
+        uint64_t due_ns = schedule_get(&load->schedule);
+        request_put(load, connection, due_ns);
         FST_TRY(scratch_send(load, connection, error));
+        if (due_ns >= load->begin_ns) schedule_put_sent(&load->schedule, due_ns, clock_ns());
     }
     return FST_OK;
 }
 
-static int events_wait(struct load *load, struct epoll_event *events, uint64_t now_ns) {
-    uint64_t wait_ns = WAIT_NS_MAX;
-    if (load->phase->rate > 0 && load->due_ns < load->end_ns) {
-        uint64_t until_ns = load->due_ns > now_ns ? load->due_ns - now_ns : 0;
-        uint64_t sleep_ns = until_ns > SPIN_NS ? until_ns - SPIN_NS : 0;
-        if (sleep_ns < wait_ns) wait_ns = sleep_ns;
-    }
-    struct timespec timeout = {.tv_nsec = (long)wait_ns};
+/* While requests are still to come in an open loop it only looks: a timer of the kernel, and waking
+ * up, would be late by tens of microseconds. */
+static int events_wait(struct load *load, struct epoll_event *events) {
+    bool is_pacing = is_open_loop(load) && schedule_has_more(&load->schedule);
+    struct timespec timeout = {.tv_nsec = is_pacing ? 0 : WAIT_NS_MAX};
     return epoll_pwait2(load->epoll, events, EVENTS_MAX, &timeout, NULL);
 }
 
@@ -351,7 +357,7 @@ static enum fst_status event_take(struct load *load, const struct epoll_event *e
     if (event->events & EPOLLOUT) FST_TRY(kept_send(load, connection, error));
     if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         FST_TRY(connection_receive(load, connection, &now_ns, error));
-    if (load->phase->rate > 0) return FST_OK;
+    if (is_open_loop(load)) return FST_OK;
     return connection_fill(load, connection, now_ns, error);
 }
 
@@ -361,18 +367,28 @@ static void report_put(const struct load *load, uint64_t turn) {
         load->phase->report(load->phase->context, load->next_row, load->phase->rows_count);
 }
 
-static enum fst_status turns_run(struct load *load, struct fst_error *error) {
+/* One look at the sockets, and what follows from it. */
+static enum fst_status turn_run(struct load *load, uint64_t *now_ns, struct fst_error *error) {
     struct epoll_event events[EVENTS_MAX];
+    uint64_t before_ns = *now_ns;
+    bool is_idle = is_open_loop(load) && !schedule_is_due(&load->schedule, before_ns);
+    if (is_open_loop(load)) FST_TRY(due_send(load, before_ns, error));
+    int count = events_wait(load, events);
+    if (count < 0 && errno != EINTR)
+        return fst_error_set(error, FST_IO_ERROR, "epoll: %s", strerror(errno));
+    *now_ns = clock_ns();
+    for (int i = 0; i < count; i++) FST_TRY(event_take(load, &events[i], *now_ns, error));
+    bool is_measured = before_ns >= load->begin_ns && *now_ns < load->end_ns;
+    if (is_idle && count <= 0 && is_measured) load->idle_ns += *now_ns - before_ns;
+    return FST_OK;
+}
+
+static enum fst_status turns_run(struct load *load, struct fst_error *error) {
     uint64_t now_ns = clock_ns();
-    for (uint32_t i = 0; load->phase->rate == 0 && i < load->options.connections_count; i++)
+    for (uint32_t i = 0; !is_open_loop(load) && i < load->options.connections_count; i++)
         FST_TRY(connection_fill(load, &load->connections[i], now_ns, error));
     for (uint64_t turn = 0; has_more(load, now_ns) || load->in_flight_count > 0; turn++) {
-        if (load->phase->rate > 0) FST_TRY(due_send(load, now_ns, error));
-        int count = events_wait(load, events, now_ns);
-        if (count < 0 && errno != EINTR)
-            return fst_error_set(error, FST_IO_ERROR, "epoll: %s", strerror(errno));
-        now_ns = clock_ns();
-        for (int i = 0; i < count; i++) FST_TRY(event_take(load, &events[i], now_ns, error));
+        FST_TRY(turn_run(load, &now_ns, error));
         report_put(load, turn);
         if (!is_filling(load) && now_ns > load->end_ns + drain_ns_max)
             return fst_error_set(error, FST_TIMEOUT, "%" PRIu64 " replies are still out",
@@ -381,11 +397,28 @@ static enum fst_status turns_run(struct load *load, struct fst_error *error) {
     return FST_OK;
 }
 
-static uint64_t late_find(struct load *load) {
-    uint64_t late_count = 0;
-    if (load->phase->rate == 0) return 0;
-    for (; load->due_ns < load->end_ns; load->due_ns += gap_ns(load)) late_count++;
-    return late_count;
+static void phase_init(struct load *load, const struct load_phase *phase, uint64_t now_ns) {
+    load->phase = phase;
+    load->next_row = 0;
+    load->idle_ns = 0;
+    load->begin_ns = now_ns + phase->warmup_ns;
+    load->end_ns = phase->rows_count ? UINT64_MAX : load->begin_ns + phase->duration_ns;
+    if (!is_open_loop(load)) return;
+    struct schedule_options options = {.rate = phase->rate,
+                                       .is_poisson = phase->is_poisson,
+                                       .seed = random_get(load),
+                                       .begin_ns = now_ns,
+                                       .end_ns = load->end_ns};
+    schedule_init(&load->schedule, &options);
+}
+
+static void phase_account(struct load *load, struct load_result *result) {
+    result->busy_ns = result->cpu_ns;
+    if (!is_open_loop(load)) return;
+    result->busy_ns = result->elapsed_ns - load->idle_ns;
+    result->unsent_count = schedule_drain(&load->schedule);
+    result->held_count = load->schedule.held_count;
+    result->lateness_ns = load->schedule.lateness_ns;
 }
 
 enum fst_status load_run(struct load *load, const struct load_phase *phase,
@@ -393,13 +426,10 @@ enum fst_status load_run(struct load *load, const struct load_phase *phase,
     memset(result_out, 0, sizeof *result_out);
     histogram_init(&result_out->read_ns);
     histogram_init(&result_out->write_ns);
+    histogram_init(&result_out->lateness_ns);
     uint64_t now_ns = clock_ns();
-    load->phase = phase;
     load->result = result_out;
-    load->next_row = 0;
-    load->begin_ns = now_ns + phase->warmup_ns;
-    load->end_ns = phase->rows_count ? UINT64_MAX : load->begin_ns + phase->duration_ns;
-    load->due_ns = now_ns;
+    phase_init(load, phase, now_ns);
     uint64_t cpu_ns = cpu_used_ns();
     FST_TRY(turns_run(load, error));
     uint64_t done_ns = clock_ns();
@@ -407,7 +437,7 @@ enum fst_status load_run(struct load *load, const struct load_phase *phase,
     if (!phase->rows_count) counted_share = (double)phase->duration_ns / (double)(done_ns - now_ns);
     result_out->cpu_ns = (uint64_t)((double)(cpu_used_ns() - cpu_ns) * counted_share);
     result_out->elapsed_ns = phase->rows_count ? done_ns - now_ns : phase->duration_ns;
-    result_out->late_count = late_find(load);
+    phase_account(load, result_out);
     return load_check(load);
 }
 

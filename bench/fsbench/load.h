@@ -4,8 +4,9 @@
  * One thread, one epoll, no library in between. A turn waits for sockets, takes all replies that
  * came on each with one receive, and sends the requests that follow with one send. In the closed
  * loop each connection has `depth` requests in flight; a reply makes room for the next. In the open
- * loop requests are due by a schedule that does not wait for the server; a latency counts from when
- * the request was due, so a server that stalls is charged for everything that waited.
+ * loop requests are due by a schedule that does not wait for the server (schedule.h), and the loop
+ * never sleeps while one is to come; a latency counts from when the request was due, so a server
+ * that stalls is charged for everything that waited.
  *
  * Invariants, restated as code in load_check():
  *   I1  Of each connection's slots, in_flight_count are busy; the others wait in free_slots.
@@ -56,9 +57,14 @@ struct load_result {
     uint64_t stale_count, refused_count, wrong_count;
     uint64_t refused_by_status[LOAD_STATUSES];
     uint64_t received_bytes, sent_bytes;
-    uint64_t late_count; /* open loop: requests due that were never sent */
-    uint64_t cpu_ns;     /* this process's own */
+    uint64_t cpu_ns; /* this process's own */
+    /* Time with something to do: in an open loop all but fruitless looks at the sockets, in a
+     * closed one the processor time. */
+    uint64_t busy_ns;
+    /* Open loop: requests due that were never sent, and those that found no room when due. */
+    uint64_t unsent_count, held_count;
     struct histogram read_ns, write_ns;
+    struct histogram lateness_ns; /* open loop: of requests that found room (schedule.h) */
 };
 
 struct load;

@@ -27,16 +27,41 @@ static void result_add(struct load_result *total, const struct load_result *resu
     total->wrong_count += result->wrong_count;
     total->received_bytes += result->received_bytes;
     total->sent_bytes += result->sent_bytes;
-    total->late_count += result->late_count;
+    total->unsent_count += result->unsent_count;
+    total->held_count += result->held_count;
     total->cpu_ns += result->cpu_ns;
+    total->busy_ns += result->busy_ns;
     for (int i = 0; i < LOAD_STATUSES; i++)
         total->refused_by_status[i] += result->refused_by_status[i];
     histogram_merge(&total->read_ns, &result->read_ns);
     histogram_merge(&total->write_ns, &result->write_ns);
+    histogram_merge(&total->lateness_ns, &result->lateness_ns);
 }
 
 static double seconds_of(uint64_t ns) {
     return (double)ns / 1e9;
+}
+
+/* Adds a run, during which the server's busiest thread ran for `busiest_ns`. */
+static void run_add(struct measurement *measurement, const struct load_settings *settings,
+                    const struct load_result *result, uint64_t busiest_ns) {
+    double seconds = seconds_of(result->elapsed_ns);
+    uint64_t answered = result->reads_count + result->writes_count;
+    measurement->requests_per_s[measurement->runs_count++] = (double)answered / seconds;
+    measurement->server_busiest_ns += busiest_ns;
+    result_add(&measurement->total, result);
+    struct verdict_facts facts = {
+        .is_open_loop = settings->rate > 0,
+        .knows_server = settings->server_pid > 0,
+        .lateness_ns_p99 = histogram_quantile(&result->lateness_ns, 0.99),
+        .lateness_ns_max = (uint64_t)settings->lateness_max * NS_PER_US,
+        .load_busy = seconds_of(result->busy_ns) / seconds,
+        .server_busy = seconds_of(busiest_ns) / seconds,
+    };
+    enum verdict verdict = verdict_of(&facts);
+    if (measurement->verdict != VERDICT_TRUSTED && verdict == VERDICT_TRUSTED) return;
+    measurement->verdict = verdict;
+    measurement->facts = facts;
 }
 
 static enum fst_status once_run(struct load *load, const struct load_settings *settings,
@@ -46,19 +71,20 @@ static enum fst_status once_run(struct load *load, const struct load_settings *s
                                .rate = (double)settings->rate,
                                .is_poisson = settings->arrivals == 0};
     uint32_t pid = (uint32_t)settings->server_pid;
+    struct process_times before = {.threads_count = 0}, after = {.threads_count = 0};
     struct load_result *result = malloc(sizeof *result);
     if (!result) return fst_error_set(error, FST_NO_MEMORY, "no memory");
+    if (pid) process_times_get(pid, &before);
     uint64_t server_ns = pid ? process_cpu_ns(pid) : 0;
     enum fst_status status = load_run(load, &phase, result, error);
     if (status == FST_OK) {
         double share = (double)settings->duration / (double)(settings->duration + settings->warmup);
+        if (pid) process_times_get(pid, &after);
+        uint64_t busiest_ns = process_times_busiest_ns(&before, &after);
         if (pid)
             measurement->server_cpu_ns +=
                 (uint64_t)((double)(process_cpu_ns(pid) - server_ns) * share);
-        uint64_t answered = result->reads_count + result->writes_count;
-        measurement->requests_per_s[measurement->runs_count++] =
-            (double)answered / seconds_of(result->elapsed_ns);
-        result_add(&measurement->total, result);
+        run_add(measurement, settings, result, (uint64_t)((double)busiest_ns * share));
     }
     free(result);
     return status;
@@ -70,6 +96,7 @@ enum fst_status measurement_run(struct load *load, const struct load_settings *s
     memset(measurement_out, 0, sizeof *measurement_out);
     histogram_init(&measurement_out->total.read_ns);
     histogram_init(&measurement_out->total.write_ns);
+    histogram_init(&measurement_out->total.lateness_ns);
     for (uint64_t i = 0; i < settings->repeat; i++)
         FST_TRY(once_run(load, settings, measurement_out, error));
     return FST_OK;
@@ -122,6 +149,16 @@ static void latency_row_dump(const char *name, const struct histogram *latency, 
     fprintf(out, " %9.1f\n", us_of(latency->max));
 }
 
+static void lateness_text_dump(const struct load_result *total, FILE *out) {
+    const struct histogram *late = &total->lateness_ns;
+    if (late->count == 0) return;
+    fprintf(out,
+            "  own lateness, us  p50 %.1f, p99 %.1f, max %.1f; %" PRIu64
+            " requests found no room when due\n",
+            us_of(histogram_quantile(late, 0.5)), us_of(histogram_quantile(late, 0.99)),
+            us_of(late->max), total->held_count);
+}
+
 static void text_dump(const struct measurement *measurement, const char *title, FILE *out) {
     const struct load_result *total = &measurement->total;
     double seconds = seconds_of(total->elapsed_ns);
@@ -136,7 +173,8 @@ static void text_dump(const struct measurement *measurement, const char *title, 
     fprintf(out, " %9s\n", "max");
     latency_row_dump("read", &total->read_ns, out);
     latency_row_dump("write", &total->write_ns, out);
-    fprintf(out, "  processor   load %.0f %%", 100 * seconds_of(total->cpu_ns) / seconds);
+    lateness_text_dump(total, out);
+    fprintf(out, "  processor   load %.0f %%", 100 * seconds_of(total->busy_ns) / seconds);
     if (measurement->server_cpu_ns)
         fprintf(out, ", server %.0f %%", 100 * seconds_of(measurement->server_cpu_ns) / seconds);
     fprintf(out,
@@ -149,9 +187,11 @@ static void text_dump(const struct measurement *measurement, const char *title, 
             fprintf(out, "    %-16s %" PRIu64 "\n", fst_status_name((enum fst_status)i),
                     total->refused_by_status[i]);
     }
-    if (total->late_count)
+    if (total->unsent_count)
         fprintf(out, "  the server did not keep up: %" PRIu64 " requests were due and not sent\n",
-                total->late_count);
+                total->unsent_count);
+    if (measurement->verdict == VERDICT_SATURATED)
+        fprintf(out, "  fsbench had no processor time left and the server had: it could do more\n");
 }
 
 static void latency_json_dump(const char *name, const struct histogram *latency, FILE *out) {
@@ -175,13 +215,18 @@ static void json_dump(const struct measurement *measurement, const char *title, 
     fprintf(out, "]");
     latency_json_dump("read", &total->read_ns, out);
     latency_json_dump("write", &total->write_ns, out);
+    latency_json_dump("lateness", &total->lateness_ns, out);
     fprintf(out,
             ",\"replies\":%" PRIu64 ",\"wrong\":%" PRIu64 ",\"refused\":%" PRIu64
-            ",\"stale\":%" PRIu64 ",\"late\":%" PRIu64,
+            ",\"stale\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"held\":%" PRIu64,
             total->reads_count + total->writes_count, total->wrong_count, total->refused_count,
-            total->stale_count, total->late_count);
-    fprintf(out, ",\"load_cpu\":%.3f,\"server_cpu\":%.3f}\n", seconds_of(total->cpu_ns) / seconds,
-            seconds_of(measurement->server_cpu_ns) / seconds);
+            total->stale_count, total->unsent_count, total->held_count);
+    fprintf(out, ",\"load_cpu\":%.3f,\"load_busy\":%.3f", seconds_of(total->cpu_ns) / seconds,
+            seconds_of(total->busy_ns) / seconds);
+    fprintf(out, ",\"server_cpu\":%.3f,\"server_busiest_thread\":%.3f,\"load_bound\":\"%s\"}\n",
+            seconds_of(measurement->server_cpu_ns) / seconds,
+            seconds_of(measurement->server_busiest_ns) / seconds,
+            verdict_name(measurement->verdict));
 }
 
 void measurement_dump(const struct measurement *measurement, const struct load_settings *settings,
@@ -192,8 +237,28 @@ void measurement_dump(const struct measurement *measurement, const struct load_s
         text_dump(measurement, title, out);
 }
 
+const char *measurement_refusal(const struct measurement *measurement, char *text_out,
+                                size_t text_bytes) {
+    const struct verdict_facts *facts = &measurement->facts;
+    if (!facts->is_open_loop || measurement->verdict == VERDICT_TRUSTED) return NULL;
+    if (measurement->verdict == VERDICT_LATE)
+        snprintf(text_out, text_bytes,
+                 "refused: at p99 requests left %.1f us late by fsbench's own fault, more than "
+                 "--lateness-max %.0f us; lower --rate, or give fsbench a processor of its own "
+                 "(--cpu)",
+                 us_of(facts->lateness_ns_p99), us_of(facts->lateness_ns_max));
+    else
+        snprintf(text_out, text_bytes,
+                 "refused: fsbench was busy for %.0f %% of the time and the server's busiest "
+                 "thread for %.0f %%: the rate is beyond what fsbench can send",
+                 100 * facts->load_busy, 100 * facts->server_busy);
+    return text_out;
+}
+
 int measurement_exit_of(const struct measurement *measurement) {
     const struct load_result *total = &measurement->total;
     bool is_good = total->wrong_count == 0 && total->reads_count + total->writes_count > 0;
-    return is_good ? EXIT_DONE : EXIT_FAILED;
+    if (!is_good) return EXIT_FAILED;
+    bool is_refused = measurement->facts.is_open_loop && measurement->verdict != VERDICT_TRUSTED;
+    return is_refused ? EXIT_LOAD_BOUND : EXIT_DONE;
 }

@@ -14,12 +14,16 @@
 
 #include "bench/fsbench/load.h"
 #include "bench/fsbench/settings.h"
+#include "bench/fsbench/verdict.h"
 
 struct measurement {
     uint32_t runs_count;
     double requests_per_s[SETTINGS_RUNS_MAX]; /* per run, in order */
     struct load_result total;                 /* of all runs */
     uint64_t server_cpu_ns;
+    uint64_t server_busiest_ns; /* of it, its busiest thread */
+    enum verdict verdict;       /* of the last run that was not to be trusted */
+    struct verdict_facts facts; /* of that run, or of the last */
 };
 
 /* Warms up before each run, and measures as the settings say. */
@@ -35,7 +39,11 @@ double measurement_spread(const struct measurement *measurement);
 void measurement_dump(const struct measurement *measurement, const struct load_settings *settings,
                       const char *title, FILE *out);
 
-/* EXIT_DONE, or EXIT_FAILED if a reply was wrong or none was right. */
+/* Whether an open loop must be refused: why, in words, or NULL. */
+const char *measurement_refusal(const struct measurement *measurement, char *text_out,
+                                size_t text_bytes);
+
+/* EXIT_DONE, EXIT_FAILED if a reply was wrong or none was right, or EXIT_LOAD_BOUND. */
 int measurement_exit_of(const struct measurement *measurement);
 
 #endif

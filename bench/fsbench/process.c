@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STAT_BYTES = 1024, STAT_FIELDS_BEFORE_TIMES = 11 };
+enum { STAT_BYTES = 1024, STAT_FIELDS_BEFORE_TIMES = 11, PATH_BYTES = 64 };
 
 static enum fst_status thread_pin(pid_t thread, uint32_t cpu, struct fst_error *error) {
     cpu_set_t set;
@@ -36,9 +36,9 @@ enum fst_status process_pin(uint32_t pid, uint32_t cpu, struct fst_error *error)
     return status;
 }
 
-uint64_t process_cpu_ns(uint32_t pid) {
-    char path[64], text[STAT_BYTES];
-    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+/* User and system time in the text of a file `stat` under /proc. */
+static uint64_t stat_cpu_ns(const char *path) {
+    char text[STAT_BYTES];
     FILE *file = fopen(path, "r");
     if (!file) return 0;
     size_t bytes = fread(text, 1, sizeof text - 1, file);
@@ -49,4 +49,45 @@ uint64_t process_cpu_ns(uint32_t pid) {
     unsigned long long user, system;
     if (!at || sscanf(at, "%llu %llu", &user, &system) != 2) return 0;
     return (user + system) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+uint64_t process_cpu_ns(uint32_t pid) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    return stat_cpu_ns(path);
+}
+
+void process_times_get(uint32_t pid, struct process_times *times_out) {
+    char path[PATH_BYTES];
+    times_out->threads_count = 0;
+    snprintf(path, sizeof path, "/proc/%u/task", pid);
+    DIR *folder = opendir(path);
+    if (!folder) return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        uint32_t count = times_out->threads_count;
+        uint32_t id = (uint32_t)strtoul(entry->d_name, NULL, 10);
+        if (id == 0 || count == PROCESS_THREADS_MAX) continue;
+        snprintf(path, sizeof path, "/proc/%u/task/%u/stat", pid, id);
+        times_out->threads[count].id = id;
+        times_out->threads[count].cpu_ns = stat_cpu_ns(path);
+        times_out->threads_count++;
+    }
+    closedir(folder);
+}
+
+static uint64_t thread_cpu_ns(const struct process_times *times, uint32_t id) {
+    for (uint32_t i = 0; i < times->threads_count; i++) {
+        if (times->threads[i].id == id) return times->threads[i].cpu_ns;
+    }
+    return 0;
+}
+
+uint64_t process_times_busiest_ns(const struct process_times *before,
+                                  const struct process_times *after) {
+    uint64_t busiest_ns = 0;
+    for (uint32_t i = 0; i < after->threads_count; i++) {
+        uint64_t used_ns = after->threads[i].cpu_ns - thread_cpu_ns(before, after->threads[i].id);
+        if (used_ns > busiest_ns) busiest_ns = used_ns;
+    }
+    return busiest_ns;
 }

@@ -28,6 +28,9 @@ enum { SETTINGS_RUNS_MAX = 100 };
     X(rate, COUNT, "0", 0, 100000000, NULL,                                                        \
       "open loop with so many requests per second; latency counts from when each is due")          \
     X(arrivals, CHOICE, "poisson", 0, 0, "poisson|fixed", "gaps between requests of an open loop") \
+    X(lateness_max, DURATION, "250us", 0, UINT64_C(60000000), NULL,                                \
+      "refuse an open loop whose requests leave later than that at p99 by fsbench's own fault; "   \
+      "0: never")                                                                                  \
     X(verify, CHOICE, "sample", 0, 0, "sample|all|none",                                           \
       "check one value of every reply and all of each 64th, or all, or none")                      \
     X(seed, COUNT, "1", 0, UINT64_MAX, NULL, "of the keys and gaps")                               \

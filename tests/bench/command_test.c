@@ -110,10 +110,29 @@ static void test_online_measures_and_reports(void **state) {
     assert_true(number_of("requests_per_s") >= low && number_of("requests_per_s") <= high);
 
     assert_int_equal(command_line_run("online --server @ --connections 2 --depth 4 --entities 300 "
-                                      "--features 10 --duration 200ms --warmup 1ms --rate 2000",
+                                      "--features 10 --duration 200ms --warmup 1ms --rate 2000 "
+                                      "--lateness-max 0",
                                       address),
                      EXIT_DONE);
     assert_non_null(strstr(out_text, "p99.9"));
+    assert_non_null(strstr(out_text, "own lateness"));
+    fake_server_close(server);
+}
+
+/* No send takes less than a microsecond, so a run that allows no more lateness is refused, and no
+ * figures are printed. */
+static void test_late_loads_are_refused(void **state) {
+    (void)state;
+    char address[FAKE_ADDRESS_BYTES];
+    struct fake_server *server =
+        fake_server_open(&(struct fake_options){.features_count = 10}, address);
+    assert_int_equal(command_line_run("online --server @ --connections 2 --depth 4 --entities 300 "
+                                      "--features 10 --load --duration 200ms --warmup 1ms "
+                                      "--rate 2000 --arrivals fixed --lateness-max 1us --json",
+                                      address),
+                     EXIT_LOAD_BOUND);
+    assert_non_null(strstr(error_text, "--lateness-max 1 us"));
+    assert_string_equal(out_text, "");
     fake_server_close(server);
 }
 
@@ -198,6 +217,7 @@ static void test_fraud_writes_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_online_measures_and_reports),
+        cmocka_unit_test(test_late_loads_are_refused),
         cmocka_unit_test(test_wrong_replies_fail),
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_fraud_writes_once),

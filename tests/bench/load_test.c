@@ -139,7 +139,7 @@ static void test_closed_loop_counts_and_finds_all_right(void **state) {
         bench_connect(false);
         assert_int_equal(bench_run_until(200), FST_OK);
         const struct load_result *result = &bench.result;
-        assert_int_equal(result->wrong_count + result->refused_count + result->late_count, 0);
+        assert_int_equal(result->wrong_count + result->refused_count + result->unsent_count, 0);
         assert_int_equal(result->keys_count,
                          result->reads_count * c->keys_per_read +
                              result->writes_count * bench.options.rows_per_write);
@@ -167,7 +167,11 @@ static void test_open_loop_sends_or_counts_what_is_due(void **state) {
         struct load_phase phase = {.duration_ns = 50ull * MS, .rate = rates[i]};
         assert_int_equal(bench_run(&phase), FST_OK);
         uint64_t due = 50ull * rates[i] / 1000;
-        assert_int_equal(fake_server_gets(bench.server) + bench.result.late_count, due);
+        const struct load_result *result = &bench.result;
+        assert_int_equal(fake_server_gets(bench.server) + result->unsent_count, due);
+        assert_int_equal(result->reads_count + result->unsent_count, due);
+        assert_int_equal(result->lateness_ns.count + result->held_count, result->reads_count);
+        assert_true(result->busy_ns <= result->elapsed_ns);
         assert_int_equal(bench.result.wrong_count, 0);
         bench_disconnect();
         fake_server_close(bench.server);

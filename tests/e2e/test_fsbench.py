@@ -60,7 +60,7 @@ def test_reads_and_writes_are_right(address):
     for more in (
         ["--mix", "50:50", "--keys", "zipf:0.99", "--entities-per-request", "7"],
         ["--mix", "0:100", "--rows-per-write", "5", "--ack", "memory"],
-        ["--rate", "2000", "--arrivals", "fixed"],
+        ["--rate", "2000", "--arrivals", "fixed", "--lateness-max", "0"],
     ):
         result = fsbench(*online, *more)
         assert result["wrong"] == 0 and result["refused"] == 0 and result["replies"] > 0
