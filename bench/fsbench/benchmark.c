@@ -22,22 +22,32 @@ struct load_options benchmark_options_of(const struct load_settings *settings) {
                                  .seed = settings->seed};
 }
 
-static enum fst_status fill_run(const struct benchmark *benchmark, struct load *load,
-                                struct load_result *result, struct fst_error *error) {
+/* Writes every row once, or reads it back. */
+static enum fst_status rows_run(const struct benchmark *benchmark, struct load *load,
+                                bool is_read_back, struct load_result *result,
+                                struct fst_error *error) {
     struct progress progress;
-    progress_open(&progress, io_posix(), "writing rows", "rows");
-    struct load_phase phase = {
-        .rows_count = benchmark->settings->entities, .report = progress_put, .context = &progress};
+    progress_open(&progress, io_posix(), is_read_back ? "reading rows back" : "writing rows",
+                  "rows");
+    struct load_phase phase = {.rows_count = benchmark->settings->entities,
+                               .is_read_back = is_read_back,
+                               .report = progress_put,
+                               .context = &progress};
     enum fst_status status = load_run(load, &phase, result, error);
     progress_close(&progress);
     if (status != FST_OK) return status;
-    uint64_t requests_count = result->refused_count + result->writes_count;
+    uint64_t requests_count = result->refused_count + result->writes_count + result->reads_count;
     if (result->refused_count > 0)
-        return fst_error_set(error, FST_FULL,
-                             "the server refused %" PRIu64 " of %" PRIu64 " writes",
-                             result->refused_count, requests_count);
-    fprintf(stderr, "fsbench %s: %" PRIu64 " rows written in %.1f s\n", benchmark->command,
-            result->keys_count, (double)result->elapsed_ns / 1e9);
+        return fst_error_set(error, FST_FULL, "the server refused %" PRIu64 " of %" PRIu64 " %s",
+                             result->refused_count, requests_count,
+                             is_read_back ? "reads" : "writes");
+    if (result->wrong_count > 0)
+        return fst_error_set(error, FST_CORRUPT,
+                             "%" PRIu64 " of %" PRIu64 " replies have not what was written",
+                             result->wrong_count, requests_count);
+    fprintf(stderr, "fsbench %s: %" PRIu64 " rows %s in %.1f s\n", benchmark->command,
+            result->keys_count, is_read_back ? "read back, all as written," : "written",
+            (double)result->elapsed_ns / 1e9);
     return FST_OK;
 }
 
@@ -50,10 +60,11 @@ static enum fst_status load_use(const struct benchmark *benchmark,
     FST_TRY(benchmark->dialect_create(benchmark, options, keys, &dialect, error));
     enum fst_status status = load_open(options, dialect, &load, error);
     if (status == FST_OK) {
-        if (options == &benchmark->fill)
-            status = fill_run(benchmark, load, &measurement->total, error);
-        else
+        if (options == &benchmark->measure)
             status = measurement_run(load, benchmark->settings, measurement, error);
+        else
+            status = rows_run(benchmark, load, options == &benchmark->read_back,
+                              &measurement->total, error);
         load_close(load);
     }
     dialect->ops->close(dialect);
@@ -77,6 +88,8 @@ static enum fst_status steps_run(const struct benchmark *benchmark, struct measu
     FST_TRY(settings_keys_decode(settings, &keys, error));
     FST_TRY(settings_pin(settings, error));
     if (settings->load) FST_TRY(load_use(benchmark, &benchmark->fill, &keys, measurement, error));
+    if (settings->verify_load)
+        FST_TRY(load_use(benchmark, &benchmark->read_back, &keys, measurement, error));
     if (settings->load && benchmark->settle) FST_TRY(benchmark->settle(benchmark, error));
     if (settings->duration == 0) return FST_OK;
     return load_use(benchmark, &benchmark->measure, &keys, measurement, error);

@@ -14,8 +14,9 @@ struct benchmark {
     const char *command;                  /* "online" */
     const struct load_settings *settings; /* borrowed, as all that follows */
     struct load_options fill;             /* how rows are written first; address is filled in */
+    struct load_options read_back;        /* how they are read again; verify is set */
     struct load_options measure;
-    /* Makes the dialect for one of the two. */
+    /* Makes the dialect for one of the three. */
     enum fst_status (*dialect_create)(const struct benchmark *benchmark,
                                       const struct load_options *options,
                                       const struct key_stream *keys, struct dialect **dialect_out,

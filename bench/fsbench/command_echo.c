@@ -43,8 +43,8 @@ int command_echo_run(int argc, char **argv) {
     struct echo_settings settings;
     int exit_code;
     if (!settings_get(&echo_table, argc, argv, &settings, &exit_code)) return exit_code;
-    if (settings.load.load) {
-        fprintf(stderr, "fsbench echo: --load: there is nothing to write\n");
+    if (settings.load.load || settings.load.verify_load) {
+        fprintf(stderr, "fsbench echo: --load, --verify-load: there is nothing to write\n");
         return EXIT_USAGE;
     }
     struct benchmark benchmark = {.command = "echo",

@@ -121,5 +121,8 @@ int command_online_run(int argc, char **argv) {
     benchmark.fill.depth = FILL_DEPTH;
     uint32_t fill_rows = FILL_BYTES / ((uint32_t)settings.load.features * 8 + 16);
     benchmark.fill.rows_per_write = fill_rows > 1 ? fill_rows : 1;
+    benchmark.read_back = benchmark.fill;
+    benchmark.read_back.verify = LOAD_VERIFY_ALL;
+    benchmark.read_back.keys_per_read = benchmark.fill.rows_per_write;
     return benchmark_run(&benchmark);
 }

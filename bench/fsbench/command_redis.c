@@ -58,5 +58,7 @@ int command_redis_run(int argc, char **argv) {
     benchmark.measure.write_share = settings.command == REDIS_SET ? 1 : 0;
     benchmark.fill.connections_count = FILL_CONNECTIONS;
     benchmark.fill.depth = FILL_DEPTH;
+    benchmark.read_back = benchmark.fill;
+    benchmark.read_back.verify = LOAD_VERIFY_ALL;
     return benchmark_run(&benchmark);
 }

@@ -29,11 +29,13 @@ struct request {
     bool is_busy; /* sent and not answered yet */
 };
 
-/* Key number `index` of a request. */
+/* Key number `index` of a request; from keys_count on there is no row. */
 static inline uint64_t request_key(const struct request *request, const struct key_stream *keys,
                                    uint32_t index) {
     if (request->is_sequential) return request->seed + index;
-    return key_stream_get(keys, request->seed, index);
+    uint64_t key = key_stream_get(keys, request->seed, index);
+    bool is_miss = !request->is_write && key_stream_is_miss(keys, request->seed, index);
+    return is_miss ? key + keys->keys_count : key;
 }
 
 enum reply_answer {

@@ -176,6 +176,7 @@ static bool row_is_right(const struct dialect_fstore *self, const uint8_t *row, 
                          uint32_t column, uint32_t columns_count) {
     const struct fstore_layout *layout = &self->links[0].read;
     const uint8_t *group = row + layout->group_offset;
+    if (key >= self->base.keys->keys_count) return group[0] == FST_NOT_FOUND;
     if (group[0] != FST_OK) return false;
     uint64_t seed = item_seed(key, load_i64(group + 8));
     for (uint32_t i = column; i < column + columns_count; i++) {

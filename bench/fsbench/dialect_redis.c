@@ -17,6 +17,9 @@ enum {
     REPLY_BYTES_MIN = 4096, /* room for an error line */
 };
 
+#define NIL "$-1\r\n"
+enum { NIL_BYTES = sizeof NIL - 1 };
+
 struct dialect_redis {
     struct dialect base;
     struct dialect_redis_options options;
@@ -162,39 +165,59 @@ static int64_t redis_decode(struct dialect *dialect, uint32_t connection, const 
     return used;
 }
 
-/* Columns [column, column + count) of the value number `index` of a reply. */
-static bool value_is_right(const struct dialect_redis *self, const struct request *request,
-                           const uint8_t *values, uint32_t index, uint32_t column, uint32_t count) {
-    const uint8_t *at = values + index * (self->value_line_bytes + self->value_bytes + 2);
-    if (memcmp(at, self->value_line, self->value_line_bytes) != 0) return false;
-    at += self->value_line_bytes;
+/* Judges the value number `index` of a reply, the first in `rest`: columns [column, column + count)
+ * of it, or that it is nil. Returns its bytes, or 0 if it is wrong. */
+static size_t value_judge(const struct dialect_redis *self, const struct request *request,
+                          struct bytes rest, uint32_t index, uint32_t column, uint32_t count) {
     bool is_field = self->options.command == REDIS_HMGET;
     uint64_t key = request_key(request, self->base.keys, is_field ? 0 : index);
+    if (key >= self->base.keys->keys_count)
+        return rest.bytes >= NIL_BYTES && memcmp(rest.data, NIL, NIL_BYTES) == 0 ? NIL_BYTES : 0;
+    size_t bytes = self->value_line_bytes + self->value_bytes + 2;
+    if (rest.bytes < bytes) return 0;
+    if (memcmp(rest.data, self->value_line, self->value_line_bytes) != 0) return 0;
+    const uint8_t *value = rest.data + self->value_line_bytes;
     uint64_t seed = item_seed(key, ROW_VERSION);
-    if (is_field) return load_u64(at) == item_value(seed, index);
+    if (is_field) return load_u64(value) == item_value(seed, index) ? bytes : 0;
     for (uint32_t i = column; i < column + count; i++) {
-        if (load_u64(at + (size_t)i * 8) != item_value(seed, i)) return false;
+        if (load_u64(value + (size_t)i * 8) != item_value(seed, i)) return 0;
     }
-    return true;
+    return bytes;
+}
+
+/* Where some values may be nil, their places follow only from those before: all are judged. */
+static bool values_are_right(const struct dialect_redis *self, const struct request *request,
+                             struct bytes values, bool is_full) {
+    uint32_t pick = (uint32_t)mix_u64(request->begin_ns);
+    uint32_t features = self->options.features_count;
+    uint32_t column = is_full ? 0 : (pick >> 16) % features;
+    uint32_t columns_count = is_full ? features : 1;
+    struct bytes rest = values;
+    if (self->base.keys->miss_share == 0 && !is_full) {
+        size_t stride = self->value_line_bytes + self->value_bytes + 2;
+        uint32_t index = pick % self->values_count;
+        if (values.bytes != self->values_count * stride) return false;
+        rest = (struct bytes){.data = values.data + index * stride, .bytes = stride};
+        return value_judge(self, request, rest, index, column, 1) > 0;
+    }
+    for (uint32_t i = 0; i < self->values_count; i++) {
+        size_t used = value_judge(self, request, rest, i, column, columns_count);
+        if (used == 0) return false;
+        rest = (struct bytes){.data = rest.data + used, .bytes = rest.bytes - used};
+    }
+    return rest.bytes == 0;
 }
 
 static bool redis_verify(struct dialect *dialect, const struct request *request,
                          const struct reply *reply, bool is_full) {
     const struct dialect_redis *self = self_of(dialect);
     if (request->is_write) return reply->payload[0] == '+' || reply->payload[0] == ':';
-    size_t stride = self->value_line_bytes + self->value_bytes + 2;
-    if (reply->payload_bytes != self->array_line_bytes + self->values_count * stride) return false;
-    if (memcmp(reply->payload, self->array_line, self->array_line_bytes) != 0) return false;
-    const uint8_t *values = reply->payload + self->array_line_bytes;
-    uint32_t pick = (uint32_t)mix_u64(request->begin_ns);
-    uint32_t features = self->options.features_count;
-    uint32_t first = is_full ? 0 : pick % self->values_count;
-    uint32_t end = is_full ? self->values_count : first + 1;
-    for (uint32_t i = first; i < end; i++) {
-        uint32_t column = is_full ? 0 : (pick >> 16) % features;
-        if (!value_is_right(self, request, values, i, column, is_full ? features : 1)) return false;
-    }
-    return true;
+    size_t head_bytes = self->array_line_bytes;
+    if (reply->payload_bytes < head_bytes) return false;
+    if (memcmp(reply->payload, self->array_line, head_bytes) != 0) return false;
+    struct bytes values = {.data = reply->payload + head_bytes,
+                           .bytes = reply->payload_bytes - head_bytes};
+    return values_are_right(self, request, values, is_full);
 }
 
 static void redis_close(struct dialect *dialect) {

@@ -58,3 +58,9 @@ uint64_t key_stream_get(const struct key_stream *stream, uint64_t seed, uint32_t
     uint64_t rank = rank_of(stream, mix_double(bits));
     return (uint64_t)((u128)rank * stream->stride % stream->keys_count);
 }
+
+bool key_stream_is_miss(const struct key_stream *stream, uint64_t seed, uint32_t index) {
+    if (stream->miss_share == 0) return false;
+    uint64_t bits = mix_u64(~seed + index * 0xd1342543de82ef95u);
+    return mix_double(bits) < stream->miss_share;
+}

@@ -84,7 +84,8 @@ static uint64_t random_get(struct load *load) {
 
 /* ---- requests ---- */
 
-static bool is_filling(const struct load *load) {
+/* Every row once, in order. */
+static bool is_sequential(const struct load *load) {
     return load->phase->rows_count > 0;
 }
 
@@ -93,18 +94,20 @@ static bool is_open_loop(const struct load *load) {
 }
 
 static bool has_more(const struct load *load, uint64_t now_ns) {
-    if (is_filling(load)) return load->next_row < load->phase->rows_count;
+    if (is_sequential(load)) return load->next_row < load->phase->rows_count;
     return now_ns < load->end_ns;
 }
 
 static struct request request_make(struct load *load, uint64_t begin_ns) {
     struct request request = {.begin_ns = begin_ns, .is_busy = true};
     request.version = (int64_t)(begin_ns / NS_PER_US) + load->real_minus_mono;
-    if (is_filling(load)) {
+    if (is_sequential(load)) {
         uint64_t left = load->phase->rows_count - load->next_row;
-        request.is_write = request.is_sequential = true;
+        request.is_sequential = true;
+        request.is_write = !load->phase->is_read_back;
         request.seed = load->next_row;
-        request.keys_count = load->options.rows_per_write;
+        request.keys_count =
+            request.is_write ? load->options.rows_per_write : load->options.keys_per_read;
         if (left < request.keys_count) request.keys_count = (uint32_t)left;
         load->next_row += request.keys_count;
         return request;
@@ -242,6 +245,15 @@ static bool is_counted(const struct load *load, const struct request *request, u
     return ns >= load->begin_ns && ns < load->end_ns;
 }
 
+static uint32_t missing_count(const struct load *load, const struct request *request) {
+    const struct key_stream *keys = load->dialect->keys;
+    if (keys->miss_share == 0 || request->is_write || request->is_sequential) return 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < request->keys_count; i++)
+        count += key_stream_is_miss(keys, request->seed, i);
+    return count;
+}
+
 static void reply_count(struct load *load, const struct request *request, const struct reply *reply,
                         uint64_t now_ns) {
     struct load_result *result = load->result;
@@ -258,6 +270,7 @@ static void reply_count(struct load *load, const struct request *request, const 
     else
         result->reads_count++;
     result->keys_count += request->keys_count;
+    result->missing_count += missing_count(load, request);
     if (reply->answer == REPLY_STALE) result->stale_count++;
 }
 
@@ -363,7 +376,7 @@ static enum fst_status event_take(struct load *load, const struct epoll_event *e
 
 static void report_put(const struct load *load, uint64_t turn) {
     if (!load->phase->report || (turn % REPORT_TURNS != 0 && load->in_flight_count > 0)) return;
-    if (is_filling(load))
+    if (is_sequential(load))
         load->phase->report(load->phase->context, load->next_row, load->phase->rows_count);
 }
 
@@ -390,7 +403,7 @@ static enum fst_status turns_run(struct load *load, struct fst_error *error) {
     for (uint64_t turn = 0; has_more(load, now_ns) || load->in_flight_count > 0; turn++) {
         FST_TRY(turn_run(load, &now_ns, error));
         report_put(load, turn);
-        if (!is_filling(load) && now_ns > load->end_ns + drain_ns_max)
+        if (!is_sequential(load) && now_ns > load->end_ns + drain_ns_max)
             return fst_error_set(error, FST_TIMEOUT, "%" PRIu64 " replies are still out",
                                  load->in_flight_count);
     }

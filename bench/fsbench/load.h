@@ -44,8 +44,9 @@ struct load_phase {
     uint64_t duration_ns;
     double rate; /* requests per second; 0: closed loop */
     bool is_poisson;
-    /* Instead of all that: write rows 0 to rows_count - 1 once. */
+    /* Instead of all that: write, or read, rows 0 to rows_count - 1 once. */
     uint64_t rows_count;
+    bool is_read_back;
     void (*report)(void *context, uint64_t done, uint64_t total); /* may be NULL */
     void *context;
 };
@@ -54,6 +55,7 @@ struct load_result {
     uint64_t elapsed_ns;
     uint64_t reads_count, writes_count; /* requests answered */
     uint64_t keys_count;                /* keys read and rows written by them */
+    uint64_t missing_count;             /* of the keys read: those that do not exist */
     uint64_t stale_count, refused_count, wrong_count;
     uint64_t refused_by_status[LOAD_STATUSES];
     uint64_t received_bytes, sent_bytes;

@@ -22,6 +22,7 @@ static void result_add(struct load_result *total, const struct load_result *resu
     total->reads_count += result->reads_count;
     total->writes_count += result->writes_count;
     total->keys_count += result->keys_count;
+    total->missing_count += result->missing_count;
     total->stale_count += result->stale_count;
     total->refused_count += result->refused_count;
     total->wrong_count += result->wrong_count;
@@ -187,6 +188,9 @@ static void text_dump(const struct measurement *measurement, const char *title, 
             fprintf(out, "    %-16s %" PRIu64 "\n", fst_status_name((enum fst_status)i),
                     total->refused_by_status[i]);
     }
+    if (total->missing_count)
+        fprintf(out, "  keys        %.2f %% of those read do not exist, and none was found\n",
+                100 * (double)total->missing_count / (double)total->keys_count);
     if (total->unsent_count)
         fprintf(out, "  the server did not keep up: %" PRIu64 " requests were due and not sent\n",
                 total->unsent_count);
@@ -217,10 +221,11 @@ static void json_dump(const struct measurement *measurement, const char *title, 
     latency_json_dump("write", &total->write_ns, out);
     latency_json_dump("lateness", &total->lateness_ns, out);
     fprintf(out,
-            ",\"replies\":%" PRIu64 ",\"wrong\":%" PRIu64 ",\"refused\":%" PRIu64
-            ",\"stale\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"held\":%" PRIu64,
-            total->reads_count + total->writes_count, total->wrong_count, total->refused_count,
-            total->stale_count, total->unsent_count, total->held_count);
+            ",\"replies\":%" PRIu64 ",\"missing_keys\":%" PRIu64 ",\"wrong\":%" PRIu64
+            ",\"refused\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"unsent\":%" PRIu64
+            ",\"held\":%" PRIu64,
+            total->reads_count + total->writes_count, total->missing_count, total->wrong_count,
+            total->refused_count, total->stale_count, total->unsent_count, total->held_count);
     fprintf(out, ",\"load_cpu\":%.3f,\"load_busy\":%.3f", seconds_of(total->cpu_ns) / seconds,
             seconds_of(total->busy_ns) / seconds);
     fprintf(out, ",\"server_cpu\":%.3f,\"server_busiest_thread\":%.3f,\"load_bound\":\"%s\"}\n",

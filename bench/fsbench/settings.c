@@ -39,6 +39,17 @@ bool settings_get(const struct settings_table *table, int argc, char **argv, voi
     return false;
 }
 
+static enum fst_status miss_decode(const char *text, double *share_out, struct fst_error *error) {
+    char *end;
+    double percent = strtod(text, &end);
+    if (end > text && strcmp(end, "%") == 0 && percent >= 0 && percent <= 100) {
+        *share_out = percent / 100;
+        return FST_OK;
+    }
+    return fst_error_set(error, FST_INVALID,
+                         "--miss: expected a share from 0%% to 100%%, found %.64s", text);
+}
+
 enum fst_status settings_keys_decode(const struct load_settings *settings,
                                      struct key_stream *keys_out, struct fst_error *error) {
     double exponent = 0;
@@ -54,7 +65,7 @@ enum fst_status settings_keys_decode(const struct load_settings *settings,
             "--keys: expected uniform or zipf:S with S from 0 to 0.999, found %.64s",
             settings->keys);
     key_stream_init(keys_out, settings->entities, exponent);
-    return FST_OK;
+    return miss_decode(settings->miss, &keys_out->miss_share, error);
 }
 
 static enum fst_status cpu_pin(const char *text, uint32_t pid, struct fst_error *error) {

@@ -22,7 +22,10 @@ enum { SETTINGS_RUNS_MAX = 100 };
     X(entities, COUNT, "1000000", 1, UINT32_MAX, NULL, "keys, from 0 on")                          \
     X(features, COUNT, "50", 1, 1000, NULL, "float64 values per row")                              \
     X(keys, TEXT, "uniform", 0, 0, "uniform|zipf:S", "which keys are asked for; S is 0 to 0.999")  \
-    X(duration, DURATION, "10s", 0, UINT64_C(86400000000), NULL, "time measured; 0: only --load")  \
+    X(miss, TEXT, "0%", 0, 0, "P%",                                                                \
+      "share of the keys read that do not exist; each must be answered as not found")              \
+    X(duration, DURATION, "10s", 0, UINT64_C(86400000000), NULL,                                   \
+      "time measured; 0: only --load and --verify-load")                                           \
     X(warmup, DURATION, "2s", 0, UINT64_C(3600000000), NULL, "time before that")                   \
     X(repeat, COUNT, "1", 1, SETTINGS_RUNS_MAX, NULL, "measurements; the median is reported")      \
     X(rate, COUNT, "0", 0, 100000000, NULL,                                                        \
@@ -35,6 +38,8 @@ enum { SETTINGS_RUNS_MAX = 100 };
       "check one value of every reply and all of each 64th, or all, or none")                      \
     X(seed, COUNT, "1", 0, UINT64_MAX, NULL, "of the keys and gaps")                               \
     X(load, BOOL, "false", 0, 0, NULL, "first write every entity's row")                           \
+    X(verify_load, BOOL, "false", 0, 0, NULL,                                                      \
+      "before measuring read every row once and compare all its values")                           \
     X(cpu, TEXT, "", 0, 0, "N", "pin this program to a processor")                                 \
     X(server_pid, COUNT, "0", 0, UINT32_MAX, NULL, "process of the server, to report its time")    \
     X(server_cpu, TEXT, "", 0, 0, "N", "pin the process --server-pid to a processor")              \
@@ -57,7 +62,7 @@ struct settings_table {
 bool settings_get(const struct settings_table *table, int argc, char **argv, void *values,
                   int *exit_out);
 
-/* "uniform" or "zipf:0.99". */
+/* "uniform" or "zipf:0.99", and the share of misses. */
 FST_MUST_USE enum fst_status settings_keys_decode(const struct load_settings *settings,
                                                   struct key_stream *keys_out,
                                                   struct fst_error *error);

@@ -87,11 +87,14 @@ static void test_online_measures_and_reports(void **state) {
         fake_server_open(&(struct fake_options){.features_count = 10}, address);
     assert_int_equal(command_line_run("online --server @ --connections 2 --depth 4 --entities 300 "
                                       "--features 10 --mix 50:50 --verify all --load --repeat 3 "
+                                      "--verify-load --miss 20% "
                                       "--duration 200ms --warmup 1ms --json",
                                       address),
                      EXIT_DONE);
     assert_non_null(strstr(error_text, "300 rows written"));
+    assert_non_null(strstr(error_text, "300 rows read back, all as written"));
     assert_int_equal(fake_server_applies(server), 1);
+    assert_true(number_of("missing_keys") > 0);
     assert_true(number_of("requests_per_s") > 0);
     assert_true(number_of("replies") > 0);
     assert_true(number_of("wrong") == 0 && number_of("refused") == 0);
@@ -147,6 +150,11 @@ static void test_wrong_replies_fail(void **state) {
                                       address),
                      EXIT_FAILED);
     assert_true(number_of("wrong") > 0);
+    assert_int_equal(command_line_run("online --server @ --connections 1 --depth 1 --entities 300 "
+                                      "--features 10 --verify-load --duration 0",
+                                      address),
+                     EXIT_FAILED);
+    assert_non_null(strstr(error_text, "have not what was written"));
     fake_server_close(server);
 }
 
@@ -166,6 +174,10 @@ static const struct usage_case {
     {"online --keys zipf:1", EXIT_USAGE, "uniform or zipf:S"},
     {"online --keys zipf:", EXIT_USAGE, "uniform or zipf:S"},
     {"online --keys normal", EXIT_USAGE, "uniform or zipf:S"},
+    {"online --miss 10", EXIT_USAGE, "0% to 100%"},
+    {"online --miss %", EXIT_USAGE, "0% to 100%"},
+    {"online --miss 101%", EXIT_USAGE, "0% to 100%"},
+    {"echo --verify-load", EXIT_USAGE, "nothing to write"},
     {"online --depth 0", EXIT_USAGE, "depth"},
     {"online --dept 3", EXIT_USAGE, "depth"},
     {"online --cpu 100000", EXIT_USAGE, "processor"},

@@ -150,6 +150,49 @@ static void test_replies_are_judged_whole_and_in_order(void **state) {
     }
 }
 
+/* With keys 0 to 42 there, whoever asks for 42 and 43 must find one, and nil for the other. */
+static const struct missing_case {
+    const char *name;
+    enum redis_command command;
+    uint64_t key;
+    const char *text;
+    bool is_right;
+} missing_cases[] = {
+    {"mget", REDIS_MGET, 42, "*2\r\n$24\r\n@@@\r\n$-1\r\n", true},
+    {"mget finds both", REDIS_MGET, 42, "*2\r\n$24\r\n@@@\r\n$24\r\n@@@\r\n", false},
+    {"mget finds none", REDIS_MGET, 42, "*2\r\n$-1\r\n$-1\r\n", false},
+    {"mget finds the other", REDIS_MGET, 42, "*2\r\n$-1\r\n$24\r\n@@@\r\n", false},
+    {"mget finds an empty text", REDIS_MGET, 42, "*2\r\n$24\r\n@@@\r\n$0\r\n\r\n", false},
+    {"get", REDIS_GET, 43, "$-1\r\n", true},
+    {"get finds it", REDIS_GET, 43, "$24\r\n@@@\r\n", false},
+    {"hmget", REDIS_HMGET, 43, "*3\r\n$-1\r\n$-1\r\n$-1\r\n", true},
+    {"hmget finds a field", REDIS_HMGET, 43, "*3\r\n$8\r\n@\r\n$-1\r\n$-1\r\n", false},
+    {"hmget of a key that is there", REDIS_HMGET, 42, "*3\r\n$8\r\n@\r\n$8\r\n@\r\n$8\r\n@\r\n",
+     true},
+};
+
+static void test_missing_keys_are_nil(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof missing_cases / sizeof missing_cases[0]; i++) {
+        const struct missing_case *c = &missing_cases[i];
+        print_message("  %s\n", c->name);
+        uint32_t keys_count = c->command == REDIS_MGET ? 2 : 1;
+        struct dialect *dialect = dialect_new(c->command, keys_count);
+        key_stream_init(&keys, 43, 0);
+        keys.miss_share = 0.5;
+        struct request request = {.seed = c->key, .keys_count = keys_count, .is_sequential = true};
+        uint8_t text[BYTES_MAX];
+        size_t bytes = text_make(text, c->text, c->key);
+        uint8_t *copy = exact_copy(text, bytes);
+        struct reply reply;
+        assert_int_equal(dialect->ops->decode(dialect, 0, copy, bytes, &reply), bytes);
+        assert_int_equal(dialect->ops->verify(dialect, &request, &reply, true), c->is_right);
+        assert_int_equal(dialect->ops->verify(dialect, &request, &reply, false), c->is_right);
+        free(copy);
+        dialect->ops->close(dialect);
+    }
+}
+
 /* Whatever byte is spoiled: no reply, not whole any more, refused, or wrong; never taken for right.
  * */
 static void test_every_spoiled_byte_is_noticed(void **state) {
@@ -213,6 +256,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_are_resp),
         cmocka_unit_test(test_replies_are_judged_whole_and_in_order),
+        cmocka_unit_test(test_missing_keys_are_nil),
         cmocka_unit_test(test_every_spoiled_byte_is_noticed),
         cmocka_unit_test(test_what_is_no_reply),
         cmocka_unit_test(test_several_keys_need_mget),

@@ -89,6 +89,30 @@ static void test_popular_keys_lie_apart(void **state) {
     free(counts);
 }
 
+/* The share asked for, whatever the keys; and none where none is asked for. */
+static void test_misses_have_their_share(void **state) {
+    (void)state;
+    static const double shares[] = {0, 0.001, 0.1, 1};
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        struct key_stream keys;
+        key_stream_init(&keys, 1000, 0.99);
+        keys.miss_share = shares[i];
+        uint32_t count = 0, popular_count = 0, popular_misses = 0;
+        for (uint32_t k = 0; k < DRAWS; k++) {
+            bool is_miss = key_stream_is_miss(&keys, k / 10, k % 10);
+            bool is_popular = key_stream_get(&keys, k / 10, k % 10) == 0;
+            count += is_miss;
+            popular_count += is_popular;
+            popular_misses += is_miss && is_popular;
+        }
+        double error_max = 5 * sqrt(shares[i] * (1 - shares[i]) / DRAWS);
+        assert_true(fabs((double)count / DRAWS - shares[i]) <= error_max);
+        double popular = (double)popular_misses / popular_count;
+        assert_true(fabs(popular - shares[i]) <=
+                    5 * sqrt(shares[i] * (1 - shares[i]) / popular_count));
+    }
+}
+
 /* Every bit of a wrong key, version or value is noticed. */
 static void test_items_tell_keys_versions_and_columns_apart(void **state) {
     (void)state;
@@ -115,6 +139,7 @@ int main(void) {
         cmocka_unit_test(test_uniform_keys_are_equally_frequent),
         cmocka_unit_test(test_zipf_keys_are_as_frequent_as_their_ranks),
         cmocka_unit_test(test_popular_keys_lie_apart),
+        cmocka_unit_test(test_misses_have_their_share),
         cmocka_unit_test(test_items_tell_keys_versions_and_columns_apart),
     };
     return cmocka_run_group_tests_name("bench/key_stream", tests, NULL, NULL);

@@ -155,6 +155,68 @@ static void test_closed_loop_counts_and_finds_all_right(void **state) {
     }
 }
 
+/* Reads every row once; with a fault somewhere, that is what it finds. */
+static void test_reading_back_reads_every_row_once(void **state) {
+    (void)state;
+    static const struct back_case {
+        enum fake_fault fault;
+        uint32_t fault_every;
+        bool is_wrong;
+    } cases[] = {{FAKE_NONE, 0, false}, {FAKE_WRONG_VALUE, 500, true}, {FAKE_NOT_FOUND, 500, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bench_serve(&(struct fake_options){.features_count = FEATURES,
+                                           .fault = cases[i].fault,
+                                           .fault_every = cases[i].fault_every});
+        bench_fill();
+        bench.options.keys_per_read = 13; /* KEYS is no multiple of it */
+        bench_connect(false);
+        struct load_phase phase = {.rows_count = KEYS, .is_read_back = true};
+        assert_int_equal(bench_run(&phase), FST_OK);
+        assert_int_equal(bench.result.keys_count, KEYS);
+        assert_int_equal(bench.result.reads_count, (KEYS + 12) / 13);
+        assert_int_equal(fake_server_gets(bench.server), bench.result.reads_count);
+        assert_int_equal(bench.result.wrong_count > 0, cases[i].is_wrong);
+        bench_disconnect();
+        fake_server_close(bench.server);
+    }
+}
+
+/* A share of the keys does not exist, and is right when it is not found. */
+static void test_missing_keys_are_not_found(void **state) {
+    (void)state;
+    static const double shares[] = {0.1, 1};
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        bench_serve(&(struct fake_options){.features_count = FEATURES});
+        bench_fill();
+        bench.keys.miss_share = shares[i];
+        bench.options.write_share = 0.1; /* of keys that exist: the read back finds no others */
+        bench_connect(false);
+        assert_int_equal(bench_run_until(1000), FST_OK);
+        const struct load_result *result = &bench.result;
+        uint64_t read_keys = result->reads_count * bench.options.keys_per_read;
+        assert_int_equal(result->wrong_count, 0);
+        if (shares[i] == 1) assert_int_equal(result->missing_count, read_keys);
+        assert_true(result->missing_count > 0 && result->missing_count <= read_keys);
+        assert_int_equal(fake_server_version(bench.server, KEYS), 0);
+        bench_disconnect();
+        fake_server_close(bench.server);
+    }
+}
+
+/* Rows where there should be none are noticed. */
+static void test_found_keys_that_should_be_missing_are_wrong(void **state) {
+    (void)state;
+    bench_serve(&(struct fake_options){.features_count = FEATURES});
+    bench_fill();
+    key_stream_init(&bench.keys, KEYS / 2, 0);
+    bench.keys.miss_share = 0.5;
+    bench_connect(false);
+    assert_int_equal(bench_run_until(100), FST_OK);
+    assert_true(bench.result.wrong_count > 0);
+    bench_disconnect();
+    fake_server_close(bench.server);
+}
+
 /* At a fixed rate the number of requests due is known: each is sent or counted as late. */
 static void test_open_loop_sends_or_counts_what_is_due(void **state) {
     (void)state;
@@ -301,6 +363,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fill_writes_every_row_once),
         cmocka_unit_test(test_closed_loop_counts_and_finds_all_right),
+        cmocka_unit_test(test_reading_back_reads_every_row_once),
+        cmocka_unit_test(test_missing_keys_are_not_found),
+        cmocka_unit_test(test_found_keys_that_should_be_missing_are_wrong),
         cmocka_unit_test(test_open_loop_sends_or_counts_what_is_due),
         cmocka_unit_test(test_faults_are_noticed),
         cmocka_unit_test(test_sampling_finds_spoiled_values),

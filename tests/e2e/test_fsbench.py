@@ -55,10 +55,11 @@ def address(request, make_server):
 
 def test_reads_and_writes_are_right(address):
     online = ["online", "--server", address, *ITEMS, *SHORT, "--verify", "all"]
-    first = fsbench(*online, "--load")
+    first = fsbench(*online, "--load", "--verify-load")
     assert first["wrong"] == 0 and first["refused"] == 0 and first["read_us"]["count"] > 0
     for more in (
         ["--mix", "50:50", "--keys", "zipf:0.99", "--entities-per-request", "7"],
+        ["--miss", "30%", "--entities-per-request", "3"],
         ["--mix", "0:100", "--rows-per-write", "5", "--ack", "memory"],
         ["--rate", "2000", "--arrivals", "fixed", "--lateness-max", "0"],
     ):
