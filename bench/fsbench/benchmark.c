@@ -51,20 +51,29 @@ static enum fst_status rows_run(const struct benchmark *benchmark, struct load *
     return FST_OK;
 }
 
-/* Opens a load, hands it to `run`, and closes it again. */
+/* What a benchmark has in hand while it runs. */
+struct course {
+    struct key_stream keys;
+    bool has_timeline;
+    struct timeline timeline;
+    struct measurement measurement;
+};
+
+/* Opens a load, hands it to what it is for, and closes it again. */
 static enum fst_status load_use(const struct benchmark *benchmark,
-                                const struct load_options *options, const struct key_stream *keys,
-                                struct measurement *measurement, struct fst_error *error) {
+                                const struct load_options *options, struct course *course,
+                                struct fst_error *error) {
     struct dialect *dialect;
     struct load *load;
-    FST_TRY(benchmark->dialect_create(benchmark, options, keys, &dialect, error));
+    FST_TRY(benchmark->dialect_create(benchmark, options, &course->keys, &dialect, error));
     enum fst_status status = load_open(options, dialect, &load, error);
     if (status == FST_OK) {
         if (options == &benchmark->measure)
-            status = measurement_run(load, benchmark->settings, measurement, error);
+            status = measurement_run(load, benchmark->settings, &course->timeline,
+                                     &course->measurement, error);
         else
             status = rows_run(benchmark, load, options == &benchmark->read_back,
-                              &measurement->total, error);
+                              &course->measurement.total, error);
         load_close(load);
     }
     dialect->ops->close(dialect);
@@ -81,44 +90,60 @@ static void title_format(const struct benchmark *benchmark, char title_out[TITLE
              settings->keys);
 }
 
-static enum fst_status steps_run(const struct benchmark *benchmark, struct measurement *measurement,
+static enum fst_status measure(const struct benchmark *benchmark, struct course *course,
+                               struct fst_error *error) {
+    FST_TRY(timeline_open(&course->timeline, benchmark->settings, error));
+    course->has_timeline = true;
+    return load_use(benchmark, &benchmark->measure, course, error);
+}
+
+static enum fst_status steps_run(const struct benchmark *benchmark, struct course *course,
                                  struct fst_error *error) {
     const struct load_settings *settings = benchmark->settings;
-    struct key_stream keys;
-    FST_TRY(settings_keys_decode(settings, &keys, error));
+    FST_TRY(settings_check(settings, error));
+    FST_TRY(settings_keys_decode(settings, &course->keys, error));
     FST_TRY(settings_pin(settings, error));
-    if (settings->load) FST_TRY(load_use(benchmark, &benchmark->fill, &keys, measurement, error));
-    if (settings->verify_load)
-        FST_TRY(load_use(benchmark, &benchmark->read_back, &keys, measurement, error));
+    if (settings->load) FST_TRY(load_use(benchmark, &benchmark->fill, course, error));
+    if (settings->verify_load) FST_TRY(load_use(benchmark, &benchmark->read_back, course, error));
     if (settings->load && benchmark->settle) FST_TRY(benchmark->settle(benchmark, error));
-    if (settings->duration == 0) return FST_OK;
-    return load_use(benchmark, &benchmark->measure, &keys, measurement, error);
+    return settings->duration > 0 ? measure(benchmark, course, error) : FST_OK;
+}
+
+static void json_dump(const char *title, struct course *course, FILE *out) {
+    fprintf(out, "{\"title\":\"%s\",", title);
+    measurement_json_dump(&course->measurement, out);
+    fprintf(out, ",\"intervals\":[%s]}\n", timeline_objects(&course->timeline));
 }
 
 /* Figures that are not the server's are not printed. */
-static int measurement_report(const struct benchmark *benchmark,
-                              const struct measurement *measurement) {
+static int report(const struct benchmark *benchmark, struct course *course) {
     char text[TITLE_BYTES];
-    if (measurement_refusal(measurement, text, sizeof text)) {
+    if (measurement_refusal(&course->measurement, text, sizeof text)) {
         fprintf(stderr, "fsbench %s: %s\n", benchmark->command, text);
     } else {
         title_format(benchmark, text);
-        measurement_dump(measurement, benchmark->settings, text, stdout);
+        if (benchmark->settings->json)
+            json_dump(text, course, stdout);
+        else
+            measurement_dump(&course->measurement, text, stdout);
     }
-    return measurement_exit_of(measurement);
+    return measurement_exit_of(&course->measurement);
 }
 
 int benchmark_run(const struct benchmark *benchmark) {
-    struct fst_error error = {.status = FST_OK};
-    struct measurement *measurement = calloc(1, sizeof *measurement);
-    FST_ASSERT(measurement != NULL);
-    enum fst_status status = steps_run(benchmark, measurement, &error);
+    struct fst_error error = {.status = FST_OK}, log_error = {.status = FST_OK};
+    struct course *course = calloc(1, sizeof *course);
+    FST_ASSERT(course != NULL);
+    enum fst_status status = steps_run(benchmark, course, &error);
     int exit_code = settings_exit_of(status);
-    if (status != FST_OK) {
+    if (status != FST_OK)
         fprintf(stderr, "fsbench %s: %s\n", benchmark->command, error.text);
-    } else if (benchmark->settings->duration > 0) {
-        exit_code = measurement_report(benchmark, measurement);
+    else if (benchmark->settings->duration > 0)
+        exit_code = report(benchmark, course);
+    if (course->has_timeline && timeline_close(&course->timeline, &log_error) != FST_OK) {
+        fprintf(stderr, "fsbench %s: %s\n", benchmark->command, log_error.text);
+        exit_code = EXIT_FAILED;
     }
-    free(measurement);
+    free(course);
     return exit_code;
 }

@@ -58,8 +58,9 @@ struct load {
     struct load_result *result;
     uint64_t begin_ns, end_ns; /* what is answered from begin to end is counted */
     struct schedule schedule;  /* of an open loop */
-    uint64_t idle_ns;          /* open loop: spent looking at sockets in vain */
-    uint64_t next_row;         /* of a phase that writes all rows */
+    struct series series;
+    uint64_t idle_ns;  /* open loop: spent looking at sockets in vain */
+    uint64_t next_row; /* of a phase that writes all rows */
     uint64_t in_flight_count;
     uint32_t turn_connection; /* open loop: whose turn it is */
 };
@@ -261,9 +262,11 @@ static void reply_count(struct load *load, const struct request *request, const 
     if (reply->answer == REPLY_REFUSED) {
         result->refused_count++;
         result->refused_by_status[(uint32_t)reply->status % LOAD_STATUSES]++;
+        series_put_refused(&load->series, now_ns);
         return;
     }
     uint64_t taken_ns = now_ns > request->begin_ns ? now_ns - request->begin_ns : 0;
+    series_put(&load->series, now_ns, taken_ns, request->is_write);
     histogram_put(request->is_write ? &result->write_ns : &result->read_ns, taken_ns);
     if (request->is_write)
         result->writes_count++;
@@ -402,6 +405,7 @@ static enum fst_status turns_run(struct load *load, struct fst_error *error) {
         FST_TRY(connection_fill(load, &load->connections[i], now_ns, error));
     for (uint64_t turn = 0; has_more(load, now_ns) || load->in_flight_count > 0; turn++) {
         FST_TRY(turn_run(load, &now_ns, error));
+        series_advance(&load->series, now_ns);
         report_put(load, turn);
         if (!is_sequential(load) && now_ns > load->end_ns + drain_ns_max)
             return fst_error_set(error, FST_TIMEOUT, "%" PRIu64 " replies are still out",
@@ -416,6 +420,12 @@ static void phase_init(struct load *load, const struct load_phase *phase, uint64
     load->idle_ns = 0;
     load->begin_ns = now_ns + phase->warmup_ns;
     load->end_ns = phase->rows_count ? UINT64_MAX : load->begin_ns + phase->duration_ns;
+    struct series_options cuts = {.begin_ns = load->begin_ns,
+                                  .end_ns = load->end_ns,
+                                  .step_ns = phase->interval_ns,
+                                  .take = phase->interval,
+                                  .context = phase->interval_context};
+    series_init(&load->series, &cuts);
     if (!is_open_loop(load)) return;
     struct schedule_options options = {.rate = phase->rate,
                                        .is_poisson = phase->is_poisson,
@@ -426,6 +436,7 @@ static void phase_init(struct load *load, const struct load_phase *phase, uint64
 }
 
 static void phase_account(struct load *load, struct load_result *result) {
+    series_end(&load->series);
     result->busy_ns = result->cpu_ns;
     if (!is_open_loop(load)) return;
     result->busy_ns = result->elapsed_ns - load->idle_ns;

@@ -22,6 +22,7 @@
 
 #include "base/histogram.h"
 #include "bench/fsbench/dialect.h"
+#include "bench/fsbench/series.h"
 
 enum { LOAD_CONNECTIONS_MAX = 4096, LOAD_DEPTH_MAX = 1024, LOAD_STATUSES = 256 };
 
@@ -49,6 +50,9 @@ struct load_phase {
     bool is_read_back;
     void (*report)(void *context, uint64_t done, uint64_t total); /* may be NULL */
     void *context;
+    uint64_t interval_ns; /* 0: none */
+    void (*interval)(void *interval_context, const struct interval *interval);
+    void *interval_context;
 };
 
 struct load_result {

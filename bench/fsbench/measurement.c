@@ -6,16 +6,10 @@
 
 #include "base/assert.h"
 #include "bench/fsbench/command.h"
+#include "bench/fsbench/latency.h"
 #include "bench/fsbench/process.h"
 
 enum { NS_PER_US = 1000 };
-
-static const struct quantile {
-    const char *name;
-    double quantile;
-} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
-
-enum { QUANTILES_COUNT = sizeof quantiles / sizeof quantiles[0] };
 
 static void result_add(struct load_result *total, const struct load_result *result) {
     total->elapsed_ns += result->elapsed_ns;
@@ -66,17 +60,22 @@ static void run_add(struct measurement *measurement, const struct load_settings 
 }
 
 static enum fst_status once_run(struct load *load, const struct load_settings *settings,
-                                struct measurement *measurement, struct fst_error *error) {
+                                struct timeline *timeline, struct measurement *measurement,
+                                struct fst_error *error) {
     struct load_phase phase = {.warmup_ns = (uint64_t)settings->warmup * NS_PER_US,
                                .duration_ns = (uint64_t)settings->duration * NS_PER_US,
                                .rate = (double)settings->rate,
-                               .is_poisson = settings->arrivals == 0};
+                               .is_poisson = settings->arrivals == 0,
+                               .interval_ns = timeline ? timeline_step_ns(timeline) : 0,
+                               .interval = timeline_take,
+                               .interval_context = timeline};
     uint32_t pid = (uint32_t)settings->server_pid;
     struct process_times before = {.threads_count = 0}, after = {.threads_count = 0};
     struct load_result *result = malloc(sizeof *result);
     if (!result) return fst_error_set(error, FST_NO_MEMORY, "no memory");
     if (pid) process_times_get(pid, &before);
     uint64_t server_ns = pid ? process_cpu_ns(pid) : 0;
+    if (timeline) timeline_run_begin(timeline);
     enum fst_status status = load_run(load, &phase, result, error);
     if (status == FST_OK) {
         double share = (double)settings->duration / (double)(settings->duration + settings->warmup);
@@ -92,14 +91,15 @@ static enum fst_status once_run(struct load *load, const struct load_settings *s
 }
 
 enum fst_status measurement_run(struct load *load, const struct load_settings *settings,
-                                struct measurement *measurement_out, struct fst_error *error) {
+                                struct timeline *timeline, struct measurement *measurement_out,
+                                struct fst_error *error) {
     FST_ASSERT(settings->repeat <= SETTINGS_RUNS_MAX);
     memset(measurement_out, 0, sizeof *measurement_out);
     histogram_init(&measurement_out->total.read_ns);
     histogram_init(&measurement_out->total.write_ns);
     histogram_init(&measurement_out->total.lateness_ns);
     for (uint64_t i = 0; i < settings->repeat; i++)
-        FST_TRY(once_run(load, settings, measurement_out, error));
+        FST_TRY(once_run(load, settings, timeline, measurement_out, error));
     return FST_OK;
 }
 
@@ -142,14 +142,6 @@ static double us_of(uint64_t ns) {
     return (double)ns / NS_PER_US;
 }
 
-static void latency_row_dump(const char *name, const struct histogram *latency, FILE *out) {
-    if (latency->count == 0) return;
-    fprintf(out, "    %-8s %9.1f", name, histogram_mean(latency) / NS_PER_US);
-    for (int i = 0; i < QUANTILES_COUNT; i++)
-        fprintf(out, " %9.1f", us_of(histogram_quantile(latency, quantiles[i].quantile)));
-    fprintf(out, " %9.1f\n", us_of(latency->max));
-}
-
 static void lateness_text_dump(const struct load_result *total, FILE *out) {
     const struct histogram *late = &total->lateness_ns;
     if (late->count == 0) return;
@@ -160,7 +152,7 @@ static void lateness_text_dump(const struct load_result *total, FILE *out) {
             us_of(late->max), total->held_count);
 }
 
-static void text_dump(const struct measurement *measurement, const char *title, FILE *out) {
+void measurement_dump(const struct measurement *measurement, const char *title, FILE *out) {
     const struct load_result *total = &measurement->total;
     double seconds = seconds_of(total->elapsed_ns);
     fprintf(out, "%s\n", title);
@@ -169,9 +161,7 @@ static void text_dump(const struct measurement *measurement, const char *title, 
         fprintf(out, "   median of %u runs, spread %.1f %%", measurement->runs_count,
                 100 * measurement_spread(measurement));
     fprintf(out, "\n  rows      %12.0f /s\n", keys_per_s(measurement));
-    fprintf(out, "  latency, us     mean");
-    for (int i = 0; i < QUANTILES_COUNT; i++) fprintf(out, " %9s", quantiles[i].name);
-    fprintf(out, " %9s\n", "max");
+    latency_head_dump(out);
     latency_row_dump("read", &total->read_ns, out);
     latency_row_dump("write", &total->write_ns, out);
     lateness_text_dump(total, out);
@@ -198,27 +188,19 @@ static void text_dump(const struct measurement *measurement, const char *title, 
         fprintf(out, "  fsbench had no processor time left and the server had: it could do more\n");
 }
 
-static void latency_json_dump(const char *name, const struct histogram *latency, FILE *out) {
-    fprintf(out, ",\"%s_us\":{\"count\":%" PRIu64 ",\"mean\":%.3f", name, latency->count,
-            histogram_mean(latency) / NS_PER_US);
-    for (int i = 0; i < QUANTILES_COUNT; i++)
-        fprintf(out, ",\"%s\":%.3f", quantiles[i].name,
-                us_of(histogram_quantile(latency, quantiles[i].quantile)));
-    fprintf(out, ",\"max\":%.3f}", us_of(latency->max));
-}
-
-static void json_dump(const struct measurement *measurement, const char *title, FILE *out) {
+void measurement_json_dump(const struct measurement *measurement, FILE *out) {
     const struct load_result *total = &measurement->total;
     double seconds = seconds_of(total->elapsed_ns);
-    fprintf(out, "{\"title\":\"%s\",\"requests_per_s\":%.1f,\"rows_per_s\":%.1f,\"spread\":%.4f",
-            title, measurement_median(measurement), keys_per_s(measurement),
+    fprintf(out, "\"requests_per_s\":%.1f,\"rows_per_s\":%.1f,\"spread\":%.4f,\"runs\":[",
+            measurement_median(measurement), keys_per_s(measurement),
             measurement_spread(measurement));
-    fprintf(out, ",\"runs\":[");
     for (uint32_t i = 0; i < measurement->runs_count; i++)
         fprintf(out, "%s%.1f", i ? "," : "", measurement->requests_per_s[i]);
-    fprintf(out, "]");
+    fprintf(out, "],");
     latency_json_dump("read", &total->read_ns, out);
+    fprintf(out, ",");
     latency_json_dump("write", &total->write_ns, out);
+    fprintf(out, ",");
     latency_json_dump("lateness", &total->lateness_ns, out);
     fprintf(out,
             ",\"replies\":%" PRIu64 ",\"missing_keys\":%" PRIu64 ",\"wrong\":%" PRIu64
@@ -228,18 +210,10 @@ static void json_dump(const struct measurement *measurement, const char *title, 
             total->refused_count, total->stale_count, total->unsent_count, total->held_count);
     fprintf(out, ",\"load_cpu\":%.3f,\"load_busy\":%.3f", seconds_of(total->cpu_ns) / seconds,
             seconds_of(total->busy_ns) / seconds);
-    fprintf(out, ",\"server_cpu\":%.3f,\"server_busiest_thread\":%.3f,\"load_bound\":\"%s\"}\n",
+    fprintf(out, ",\"server_cpu\":%.3f,\"server_busiest_thread\":%.3f,\"load_bound\":\"%s\"",
             seconds_of(measurement->server_cpu_ns) / seconds,
             seconds_of(measurement->server_busiest_ns) / seconds,
             verdict_name(measurement->verdict));
-}
-
-void measurement_dump(const struct measurement *measurement, const struct load_settings *settings,
-                      const char *title, FILE *out) {
-    if (settings->json)
-        json_dump(measurement, title, out);
-    else
-        text_dump(measurement, title, out);
 }
 
 const char *measurement_refusal(const struct measurement *measurement, char *text_out,

@@ -14,6 +14,7 @@
 
 #include "bench/fsbench/load.h"
 #include "bench/fsbench/settings.h"
+#include "bench/fsbench/timeline.h"
 #include "bench/fsbench/verdict.h"
 
 struct measurement {
@@ -26,18 +27,19 @@ struct measurement {
     struct verdict_facts facts; /* of that run, or of the last */
 };
 
-/* Warms up before each run, and measures as the settings say. */
-FST_MUST_USE enum fst_status measurement_run(struct load *load,
-                                             const struct load_settings *settings,
-                                             struct measurement *measurement_out,
-                                             struct fst_error *error);
+/* Warms up before each run, and measures as the settings say. `timeline` may be NULL. */
+FST_MUST_USE enum fst_status
+measurement_run(struct load *load, const struct load_settings *settings, struct timeline *timeline,
+                struct measurement *measurement_out, struct fst_error *error);
 
 double measurement_median(const struct measurement *measurement); /* requests per second */
 double measurement_spread(const struct measurement *measurement);
 
-/* A table, or one JSON object, which begin with `title`: what was measured, in words. */
-void measurement_dump(const struct measurement *measurement, const struct load_settings *settings,
-                      const char *title, FILE *out);
+/* A table that begins with `title`: what was measured, in words. */
+void measurement_dump(const struct measurement *measurement, const char *title, FILE *out);
+
+/* The same as members of a JSON object, without its braces. */
+void measurement_json_dump(const struct measurement *measurement, FILE *out);
 
 /* Whether an open loop must be refused: why, in words, or NULL. */
 const char *measurement_refusal(const struct measurement *measurement, char *text_out,

@@ -14,6 +14,7 @@ static const struct option_spec shared_specs[] = {
 #undef SPEC
 };
 
+enum { INTERVAL_US_MIN = 1000 };
 enum { SHARED_COUNT = sizeof shared_specs / sizeof shared_specs[0] };
 
 bool settings_get(const struct settings_table *table, int argc, char **argv, void *values,
@@ -66,6 +67,12 @@ enum fst_status settings_keys_decode(const struct load_settings *settings,
             settings->keys);
     key_stream_init(keys_out, settings->entities, exponent);
     return miss_decode(settings->miss, &keys_out->miss_share, error);
+}
+
+enum fst_status settings_check(const struct load_settings *settings, struct fst_error *error) {
+    if (settings->interval && settings->interval < INTERVAL_US_MIN)
+        return fst_error_set(error, FST_INVALID, "--interval: expected at least 1ms");
+    return FST_OK;
 }
 
 static enum fst_status cpu_pin(const char *text, uint32_t pid, struct fst_error *error) {

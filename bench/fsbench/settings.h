@@ -28,6 +28,10 @@ enum { SETTINGS_RUNS_MAX = 100 };
       "time measured; 0: only --load and --verify-load")                                           \
     X(warmup, DURATION, "2s", 0, UINT64_C(3600000000), NULL, "time before that")                   \
     X(repeat, COUNT, "1", 1, SETTINGS_RUNS_MAX, NULL, "measurements; the median is reported")      \
+    X(interval, DURATION, "0", 0, UINT64_C(86400000000), NULL,                                     \
+      "also report each interval of that length; 0: none")                                         \
+    X(hdr_log, TEXT, "", 0, 0, "FILE",                                                             \
+      "write latencies in HdrHistogram's log format, per interval or else per measurement")        \
     X(rate, COUNT, "0", 0, 100000000, NULL,                                                        \
       "open loop with so many requests per second; latency counts from when each is due")          \
     X(arrivals, CHOICE, "poisson", 0, 0, "poisson|fixed", "gaps between requests of an open loop") \
@@ -66,6 +70,10 @@ bool settings_get(const struct settings_table *table, int argc, char **argv, voi
 FST_MUST_USE enum fst_status settings_keys_decode(const struct load_settings *settings,
                                                   struct key_stream *keys_out,
                                                   struct fst_error *error);
+
+/* What one option alone does not tell: FST_INVALID. */
+FST_MUST_USE enum fst_status settings_check(const struct load_settings *settings,
+                                            struct fst_error *error);
 
 /* Pins this process and the server as asked. */
 FST_MUST_USE enum fst_status settings_pin(const struct load_settings *settings,

@@ -122,6 +122,37 @@ static void test_online_measures_and_reports(void **state) {
     fake_server_close(server);
 }
 
+/* Intervals fill the run, and their answers are all that were counted. */
+static void test_intervals_are_reported(void **state) {
+    (void)state;
+    char address[FAKE_ADDRESS_BYTES], line[512], path[256];
+    const char *place = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/fsbench_command_test.hdr", place ? place : "/tmp");
+    struct fake_server *server =
+        fake_server_open(&(struct fake_options){.features_count = 10}, address);
+    snprintf(line, sizeof line,
+             "online --server @ --connections 2 --depth 4 --entities 300 --features 10 --load "
+             "--duration 200ms --warmup 1ms --repeat 2 --interval 60ms --json --hdr-log %s",
+             path);
+    assert_int_equal(command_line_run(line, address), EXIT_DONE);
+    uint32_t intervals_count = 0;
+    double replies = 0;
+    for (char *at = strstr(out_text, "\"begin_s\""); at; at = strstr(at + 1, "\"begin_s\"")) {
+        replies += strtod(strstr(at, "\"count\":") + strlen("\"count\":"), NULL);
+        intervals_count++;
+    }
+    assert_int_equal(intervals_count, 8);
+    assert_true(replies == number_of("replies"));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    out_text[fread(out_text, 1, TEXT_BYTES - 1, file)] = 0;
+    fclose(file);
+    assert_int_equal(strncmp(out_text, "#[Histogram log format version 1.3]\n", 36), 0);
+    assert_non_null(strstr(out_text, "\nTag=read,0.")); /* what is in it: the end-to-end test */
+    unlink(path);
+    fake_server_close(server);
+}
+
 /* No send takes less than a microsecond, so a run that allows no more lateness is refused, and no
  * figures are printed. */
 static void test_late_loads_are_refused(void **state) {
@@ -178,6 +209,8 @@ static const struct usage_case {
     {"online --miss %", EXIT_USAGE, "0% to 100%"},
     {"online --miss 101%", EXIT_USAGE, "0% to 100%"},
     {"echo --verify-load", EXIT_USAGE, "nothing to write"},
+    {"online --interval 999us", EXIT_USAGE, "at least 1ms"},
+    {"online --server 127.0.0.1:1 --hdr-log /proc/nowhere", EXIT_FAILED, "/proc/nowhere"},
     {"online --depth 0", EXIT_USAGE, "depth"},
     {"online --dept 3", EXIT_USAGE, "depth"},
     {"online --cpu 100000", EXIT_USAGE, "processor"},
@@ -229,6 +262,7 @@ static void test_fraud_writes_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_online_measures_and_reports),
+        cmocka_unit_test(test_intervals_are_reported),
         cmocka_unit_test(test_late_loads_are_refused),
         cmocka_unit_test(test_wrong_replies_fail),
         cmocka_unit_test(test_usage),

@@ -1,8 +1,13 @@
 """fsbench against the real fsd and fsecho: figures come out, and replies are what was written."""
 
+import base64
+import collections
 import json
+import math
 import socket
+import struct
 import subprocess
+import zlib
 
 import pytest
 from conftest import BUILD
@@ -72,6 +77,71 @@ def test_rows_never_written_are_noticed(address):
     more = ["--entities", "6000", "--features", "70"]
     result = fsbench("online", "--server", address, *SHORT, *more, code=1)
     assert result["wrong"] > 0
+
+
+def hdr_decode(text):
+    """An HdrHistogram of two digits in the compressed V2 encoding, as {largest value: count}; by
+    the published description of the format, not by the code that writes it."""
+    data = base64.b64decode(text, validate=True)
+    cookie, length = struct.unpack_from(">II", data)
+    assert cookie == 0x1C849314 and length == len(data) - 8
+    data = zlib.decompress(data[8:])
+    cookie, length, offset, digits, lowest, highest, ratio = struct.unpack_from(">IIIIQQd", data)
+    assert (cookie, length, offset) == (0x1C849313, len(data) - 40, 0)
+    assert (digits, lowest, highest, ratio) == (2, 1, 2**40 - 1, 1.0)
+    counts, index, at = {}, 0, 40
+    while at < len(data):
+        number = shift = 0
+        for byte in data[at : at + 9]:
+            at += 1
+            number |= (byte if shift == 56 else byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        count = number >> 1 ^ -(number & 1)
+        if count < 0:
+            index -= count
+            continue
+        half, step = divmod(index, 128)  # 256 steps of 1, then 128 steps of 2, of 4, ...
+        unit = max(half - 1, 0)
+        first = (step + 128 << unit) if half else step
+        counts[first + (1 << unit) - 1] = count
+        index += 1
+    return counts
+
+
+def quantile_of(counts, quantile):
+    left = math.ceil(quantile * sum(counts.values()))
+    for value, count in sorted(counts.items()):
+        left -= count
+        if left <= 0:
+            return value
+    raise AssertionError("no values")
+
+
+def test_latencies_are_logged(address, tmp_path):
+    log = tmp_path / "latency.hdr"
+    online = ["online", "--server", address, *ITEMS, *SHORT, "--mix", "50:50", "--load"]
+    result = fsbench(*online, "--hdr-log", str(log), "--interval", "60ms", "--repeat", "2")
+    assert len(result["intervals"]) == 8
+    head, *lines = [line for line in log.read_text().splitlines() if line[0] != "#"]
+    assert head.startswith('"StartTimestamp","Interval_Length"')
+    begins = []
+    for kind in ("read", "write"):
+        total = collections.Counter()
+        for line in lines:
+            tag, begin, _, largest, histogram = line.split(",")
+            if tag != "Tag=" + kind:
+                continue
+            counts = hdr_decode(histogram)
+            total.update(counts)
+            begins.append(float(begin))
+            assert max(counts) / 1e6 >= float(largest) - 0.001 >= max(counts) / 1.01e6 - 0.002
+        expected = result[kind + "_us"]
+        assert sum(total.values()) == expected["count"]
+        for name, quantile in (("p50", 0.5), ("p99", 0.99)):
+            assert quantile_of(total, quantile) / 1000 == pytest.approx(expected[name], abs=0.001)
+    assert begins[: len(begins) // 2] == sorted(begins[: len(begins) // 2])
 
 
 @pytest.fixture
