@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/io.h"
 #include "bench/fsbench/command.h"
+#include "bench/fsbench/find_max.h"
 #include "bench/fsbench/measurement.h"
 #include "bench/fsbench/progress.h"
 
@@ -56,8 +57,16 @@ struct course {
     struct key_stream keys;
     bool has_timeline;
     struct timeline timeline;
+    struct find_max find;
     struct measurement measurement;
 };
+
+static enum fst_status measure_with(const struct load_settings *settings, struct load *load,
+                                    struct course *course, struct fst_error *error) {
+    if (settings->find_max)
+        return find_max_run(&course->find, load, settings, &course->measurement, error);
+    return measurement_run(load, settings, &course->timeline, &course->measurement, error);
+}
 
 /* Opens a load, hands it to what it is for, and closes it again. */
 static enum fst_status load_use(const struct benchmark *benchmark,
@@ -69,8 +78,7 @@ static enum fst_status load_use(const struct benchmark *benchmark,
     enum fst_status status = load_open(options, dialect, &load, error);
     if (status == FST_OK) {
         if (options == &benchmark->measure)
-            status = measurement_run(load, benchmark->settings, &course->timeline,
-                                     &course->measurement, error);
+            status = measure_with(benchmark->settings, load, course, error);
         else
             status = rows_run(benchmark, load, options == &benchmark->read_back,
                               &course->measurement.total, error);
@@ -109,9 +117,14 @@ static enum fst_status steps_run(const struct benchmark *benchmark, struct cours
     return settings->duration > 0 ? measure(benchmark, course, error) : FST_OK;
 }
 
-static void json_dump(const char *title, struct course *course, FILE *out) {
+static void json_dump(const struct benchmark *benchmark, const char *title, struct course *course,
+                      FILE *out) {
     fprintf(out, "{\"title\":\"%s\",", title);
     measurement_json_dump(&course->measurement, out);
+    if (benchmark->settings->find_max) {
+        fprintf(out, ",");
+        find_max_json_dump(&course->find, benchmark->settings, out);
+    }
     fprintf(out, ",\"intervals\":[%s]}\n", timeline_objects(&course->timeline));
 }
 
@@ -122,12 +135,15 @@ static int report(const struct benchmark *benchmark, struct course *course) {
         fprintf(stderr, "fsbench %s: %s\n", benchmark->command, text);
     } else {
         title_format(benchmark, text);
+        if (benchmark->settings->find_max && !benchmark->settings->json)
+            find_max_dump(&course->find, benchmark->settings, stdout);
         if (benchmark->settings->json)
-            json_dump(text, course, stdout);
+            json_dump(benchmark, text, course, stdout);
         else
             measurement_dump(&course->measurement, text, stdout);
     }
-    return measurement_exit_of(&course->measurement);
+    bool is_load_bound = benchmark->settings->find_max && course->find.is_load_bound;
+    return is_load_bound ? EXIT_LOAD_BOUND : measurement_exit_of(&course->measurement);
 }
 
 int benchmark_run(const struct benchmark *benchmark) {

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/units.h"
 #include "bench/fsbench/command.h"
+#include "bench/fsbench/objective.h"
 #include "bench/fsbench/process.h"
 
 static const struct option_spec shared_specs[] = {
@@ -72,6 +73,16 @@ enum fst_status settings_keys_decode(const struct load_settings *settings,
 enum fst_status settings_check(const struct load_settings *settings, struct fst_error *error) {
     if (settings->interval && settings->interval < INTERVAL_US_MIN)
         return fst_error_set(error, FST_INVALID, "--interval: expected at least 1ms");
+    struct objective objective;
+    if (settings->find_max) FST_TRY(objective_decode(settings->slo, &objective, error));
+    if (settings->slo[0] && !settings->find_max)
+        return fst_error_set(error, FST_INVALID, "--slo needs --find-max");
+    if (settings->find_max && settings->duration == 0)
+        return fst_error_set(error, FST_INVALID, "--find-max needs a --duration");
+    if (settings->find_max && (settings->interval || settings->hdr_log[0]))
+        return fst_error_set(
+            error, FST_INVALID,
+            "--find-max has no --interval and no --hdr-log: run again with --rate");
     return FST_OK;
 }
 

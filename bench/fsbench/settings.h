@@ -13,7 +13,7 @@
 #include "bench/fsbench/key_stream.h"
 #include "bench/fsbench/load.h"
 
-enum { SETTINGS_RUNS_MAX = 100 };
+enum { SETTINGS_RUNS_MAX = 100, SETTINGS_RATE_MAX = 100000000 };
 
 #define LOAD_SETTINGS(X)                                                                           \
     X(server, TEXT, "127.0.0.1:7601", 0, 0, "HOST:PORT", "server to measure")                      \
@@ -32,12 +32,16 @@ enum { SETTINGS_RUNS_MAX = 100 };
       "also report each interval of that length; 0: none")                                         \
     X(hdr_log, TEXT, "", 0, 0, "FILE",                                                             \
       "write latencies in HdrHistogram's log format, per interval or else per measurement")        \
-    X(rate, COUNT, "0", 0, 100000000, NULL,                                                        \
+    X(rate, COUNT, "0", 0, SETTINGS_RATE_MAX, NULL,                                                \
       "open loop with so many requests per second; latency counts from when each is due")          \
     X(arrivals, CHOICE, "poisson", 0, 0, "poisson|fixed", "gaps between requests of an open loop") \
     X(lateness_max, DURATION, "250us", 0, UINT64_C(60000000), NULL,                                \
       "refuse an open loop whose requests leave later than that at p99 by fsbench's own fault; "   \
       "0: never")                                                                                  \
+    X(find_max, BOOL, "false", 0, 0, NULL,                                                         \
+      "search the largest rate that keeps --slo, from --rate or 10000 on; each probe measures as " \
+      "long as --warmup and --duration say")                                                       \
+    X(slo, TEXT, "", 0, 0, "pN=TIME,...", "latencies that --find-max must keep, as p99=500us")     \
     X(verify, CHOICE, "sample", 0, 0, "sample|all|none",                                           \
       "check one value of every reply and all of each 64th, or all, or none")                      \
     X(seed, COUNT, "1", 0, UINT64_MAX, NULL, "of the keys and gaps")                               \

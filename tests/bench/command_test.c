@@ -153,6 +153,39 @@ static void test_intervals_are_reported(void **state) {
     fake_server_close(server);
 }
 
+/* Every probe is printed and kept in the JSON; the last two are at the rate that was found. What is
+ * found is the machine's business, so the objective is one that small rates always keep. */
+static void test_find_max_tries_rates(void **state) {
+    (void)state;
+    char address[FAKE_ADDRESS_BYTES];
+    struct fake_server *server =
+        fake_server_open(&(struct fake_options){.features_count = 10}, address);
+    int exit_code = command_line_run(
+        "online --server @ --connections 2 --depth 4 --entities 300 --features 10 "
+        "--load --duration 20ms --warmup 1ms --rate 100 --lateness-max 0 --find-max "
+        "--slo p50=20ms --json",
+        address);
+    assert_int_equal(exit_code, EXIT_DONE);
+    uint32_t printed_count = 0, probes_count = 0;
+    for (char *at = strstr(error_text, "\nprobe "); at; at = strstr(at + 1, "\nprobe "))
+        printed_count++;
+    double rates[64] = {0}, found = number_of("rate");
+    bool is_kept[64] = {false};
+    char *at = strstr(out_text, "\"probes\":");
+    for (at = strstr(at, "{\"rate\":"); at; at = strstr(at + 1, "{\"rate\":")) {
+        assert_true(probes_count < 64);
+        is_kept[probes_count] = strncmp(strstr(at, "\"kept\":"), "\"kept\":true", 11) == 0;
+        rates[probes_count++] = strtod(at + strlen("{\"rate\":"), NULL);
+    }
+    assert_true(probes_count >= 2 && probes_count == printed_count);
+    assert_true(rates[0] == 100 && rates[probes_count - 1] == found);
+    uint32_t kept_count = 0;
+    for (uint32_t i = 0; i < probes_count; i++) kept_count += rates[i] == found && is_kept[i];
+    assert_true(kept_count >= 2);
+    assert_true(number_of("replies") > 0);
+    fake_server_close(server);
+}
+
 /* No send takes less than a microsecond, so a run that allows no more lateness is refused, and no
  * figures are printed. */
 static void test_late_loads_are_refused(void **state) {
@@ -211,6 +244,10 @@ static const struct usage_case {
     {"echo --verify-load", EXIT_USAGE, "nothing to write"},
     {"online --interval 999us", EXIT_USAGE, "at least 1ms"},
     {"online --server 127.0.0.1:1 --hdr-log /proc/nowhere", EXIT_FAILED, "/proc/nowhere"},
+    {"online --find-max", EXIT_USAGE, "p99=500us"},
+    {"online --slo p99=1ms", EXIT_USAGE, "--find-max"},
+    {"online --find-max --slo p99=1ms --duration 0", EXIT_USAGE, "--duration"},
+    {"online --find-max --slo p99=1ms --interval 1s", EXIT_USAGE, "--rate"},
     {"online --depth 0", EXIT_USAGE, "depth"},
     {"online --dept 3", EXIT_USAGE, "depth"},
     {"online --cpu 100000", EXIT_USAGE, "processor"},
@@ -263,6 +300,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_online_measures_and_reports),
         cmocka_unit_test(test_intervals_are_reported),
+        cmocka_unit_test(test_find_max_tries_rates),
         cmocka_unit_test(test_late_loads_are_refused),
         cmocka_unit_test(test_wrong_replies_fail),
         cmocka_unit_test(test_usage),

@@ -144,6 +144,18 @@ def test_latencies_are_logged(address, tmp_path):
     assert begins[: len(begins) // 2] == sorted(begins[: len(begins) // 2])
 
 
+def test_the_largest_rate_is_searched(address):
+    """Against the real server; how large it is, is the machine's business."""
+    online = ["online", "--server", address, *ITEMS, *SHORT, "--load", "--lateness-max", "0"]
+    online[online.index("200ms")] = "30ms"
+    result = fsbench(*online, "--find-max", "--slo", "p50=50ms", "--rate", "500")
+    found = result["find_max"]
+    kept = [probe["rate"] for probe in found["probes"] if probe["kept"]]
+    assert kept.count(found["rate"]) >= 2
+    assert found["probes"][-1]["rate"] == found["rate"] and found["probes"][-1]["kept"]
+    assert result["wrong"] == 0 and result["replies"] > 0
+
+
 @pytest.fixture
 def echo():
     """Starts fsecho with these sizes; gives the arguments that reach it."""
