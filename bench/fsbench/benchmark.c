@@ -7,7 +7,9 @@
 #include "base/assert.h"
 #include "base/io.h"
 #include "bench/fsbench/command.h"
+#include "bench/fsbench/environment.h"
 #include "bench/fsbench/find_max.h"
+#include "bench/fsbench/json_text.h"
 #include "bench/fsbench/measurement.h"
 #include "bench/fsbench/progress.h"
 
@@ -46,7 +48,7 @@ static enum fst_status rows_run(const struct benchmark *benchmark, struct load *
         return fst_error_set(error, FST_CORRUPT,
                              "%" PRIu64 " of %" PRIu64 " replies have not what was written",
                              result->wrong_count, requests_count);
-    fprintf(stderr, "fsbench %s: %" PRIu64 " rows %s in %.1f s\n", benchmark->command,
+    fprintf(stderr, "fsbench %s: %" PRIu64 " rows %s in %.1f s\n", benchmark->table->command,
             result->keys_count, is_read_back ? "read back, all as written," : "written",
             (double)result->elapsed_ns / 1e9);
     return FST_OK;
@@ -54,6 +56,7 @@ static enum fst_status rows_run(const struct benchmark *benchmark, struct load *
 
 /* What a benchmark has in hand while it runs. */
 struct course {
+    struct environment environment; /* before the load began */
     struct key_stream keys;
     bool has_timeline;
     struct timeline timeline;
@@ -93,9 +96,9 @@ static void title_format(const struct benchmark *benchmark, char title_out[TITLE
     snprintf(title_out, TITLE_BYTES,
              "fsbench %s: %u connections, %u deep, %u of %" PRIu64 " entities x %" PRIu64
              " float64, %.40s keys",
-             benchmark->command, benchmark->measure.connections_count, benchmark->measure.depth,
-             benchmark->measure.keys_per_read, settings->entities, settings->features,
-             settings->keys);
+             benchmark->table->command, benchmark->measure.connections_count,
+             benchmark->measure.depth, benchmark->measure.keys_per_read, settings->entities,
+             settings->features, settings->keys);
 }
 
 static enum fst_status measure(const struct benchmark *benchmark, struct course *course,
@@ -108,6 +111,7 @@ static enum fst_status measure(const struct benchmark *benchmark, struct course 
 static enum fst_status steps_run(const struct benchmark *benchmark, struct course *course,
                                  struct fst_error *error) {
     const struct load_settings *settings = benchmark->settings;
+    environment_get("", &course->environment);
     FST_TRY(settings_check(settings, error));
     FST_TRY(settings_keys_decode(settings, &course->keys, error));
     FST_TRY(settings_pin(settings, error));
@@ -119,20 +123,31 @@ static enum fst_status steps_run(const struct benchmark *benchmark, struct cours
 
 static void json_dump(const struct benchmark *benchmark, const char *title, struct course *course,
                       FILE *out) {
-    fprintf(out, "{\"title\":\"%s\",", title);
+    fprintf(out, "{\"title\":");
+    json_text_dump(title, out);
+    fprintf(out, ",");
     measurement_json_dump(&course->measurement, out);
     if (benchmark->settings->find_max) {
         fprintf(out, ",");
         find_max_json_dump(&course->find, benchmark->settings, out);
     }
-    fprintf(out, ",\"intervals\":[%s]}\n", timeline_objects(&course->timeline));
+    fprintf(out, ",\"intervals\":[%s],", timeline_objects(&course->timeline));
+    environment_json_dump(&course->environment, out);
+    fprintf(out, ",\"server\":");
+    if (benchmark->facts_json_dump)
+        benchmark->facts_json_dump(benchmark, out);
+    else
+        fprintf(out, "null");
+    fprintf(out, ",");
+    settings_json_dump(benchmark->table, benchmark->own, out);
+    fprintf(out, "}\n");
 }
 
 /* Figures that are not the server's are not printed. */
 static int report(const struct benchmark *benchmark, struct course *course) {
     char text[TITLE_BYTES];
     if (measurement_refusal(&course->measurement, text, sizeof text)) {
-        fprintf(stderr, "fsbench %s: %s\n", benchmark->command, text);
+        fprintf(stderr, "fsbench %s: %s\n", benchmark->table->command, text);
     } else {
         title_format(benchmark, text);
         if (benchmark->settings->find_max && !benchmark->settings->json)
@@ -153,11 +168,11 @@ int benchmark_run(const struct benchmark *benchmark) {
     enum fst_status status = steps_run(benchmark, course, &error);
     int exit_code = settings_exit_of(status);
     if (status != FST_OK)
-        fprintf(stderr, "fsbench %s: %s\n", benchmark->command, error.text);
+        fprintf(stderr, "fsbench %s: %s\n", benchmark->table->command, error.text);
     else if (benchmark->settings->duration > 0)
         exit_code = report(benchmark, course);
     if (course->has_timeline && timeline_close(&course->timeline, &log_error) != FST_OK) {
-        fprintf(stderr, "fsbench %s: %s\n", benchmark->command, log_error.text);
+        fprintf(stderr, "fsbench %s: %s\n", benchmark->table->command, log_error.text);
         exit_code = EXIT_FAILED;
     }
     free(course);

@@ -6,15 +6,17 @@
 #ifndef FSBENCH_BENCHMARK_H
 #define FSBENCH_BENCHMARK_H
 
+#include <stdio.h>
+
 #include "bench/fsbench/dialect.h"
 #include "bench/fsbench/load.h"
 #include "bench/fsbench/settings.h"
 
 struct benchmark {
-    const char *command;                  /* "online" */
-    const struct load_settings *settings; /* borrowed, as all that follows */
-    struct load_options fill;             /* how rows are written first; address is filled in */
-    struct load_options read_back;        /* how they are read again; verify is set */
+    const struct settings_table *table; /* borrowed, as all that follows */
+    const struct load_settings *settings;
+    struct load_options fill;      /* how rows are written first; address is filled in */
+    struct load_options read_back; /* how they are read again; verify is set */
     struct load_options measure;
     /* Makes the dialect for one of the three. */
     enum fst_status (*dialect_create)(const struct benchmark *benchmark,
@@ -24,7 +26,9 @@ struct benchmark {
     /* What is done once after filling, so that the server rests while it is measured; may be NULL.
      * */
     enum fst_status (*settle)(const struct benchmark *benchmark, struct fst_error *error);
-    const void *own; /* the command's own settings */
+    /* What the server says of itself, as a JSON object; may be NULL. */
+    void (*facts_json_dump)(const struct benchmark *benchmark, FILE *out);
+    const void *own; /* the command's own settings, which begin with the shared ones */
 };
 
 /* Connections, depth, checking and seed as the settings say. */

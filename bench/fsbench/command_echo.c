@@ -47,7 +47,7 @@ int command_echo_run(int argc, char **argv) {
         fprintf(stderr, "fsbench echo: --load, --verify-load: there is nothing to write\n");
         return EXIT_USAGE;
     }
-    struct benchmark benchmark = {.command = "echo",
+    struct benchmark benchmark = {.table = &echo_table,
                                   .settings = &settings.load,
                                   .fill = benchmark_options_of(&settings.load),
                                   .measure = benchmark_options_of(&settings.load),

@@ -8,6 +8,7 @@
 #include "bench/fsbench/command.h"
 #include "bench/fsbench/dialect_fstore.h"
 #include "bench/fsbench/fstore_session.h"
+#include "bench/fsbench/json_text.h"
 #include "bench/fsbench/wire.h"
 
 #define ONLINE_SETTINGS(X)                                                                         \
@@ -84,17 +85,42 @@ static enum fst_status online_dialect_create(const struct benchmark *benchmark,
     return dialect_fstore_create(&options, keys, dialect_out, error);
 }
 
+static enum fst_status session_open(const struct online_settings *settings, int *socket_out,
+                                    struct fst_error *error) {
+    struct fstore_limits limits;
+    FST_TRY(wire_open(settings->load.server, socket_out, error));
+    enum fst_status status =
+        fstore_session_open(*socket_out, client_id_random(), api_key_of(settings), &limits, error);
+    if (status != FST_OK) wire_close(*socket_out);
+    return status;
+}
+
 /* Rows just written wait for the next checkpoint, which would share the server's processor. */
 static enum fst_status online_settle(const struct benchmark *benchmark, struct fst_error *error) {
-    const struct online_settings *settings = benchmark->own;
-    struct fstore_limits limits;
     int socket;
-    FST_TRY(wire_open(settings->load.server, &socket, error));
-    enum fst_status status =
-        fstore_session_open(socket, client_id_random(), api_key_of(settings), &limits, error);
-    if (status == FST_OK) status = fstore_session_checkpoint(socket, error);
+    FST_TRY(session_open(benchmark->own, &socket, error));
+    enum fst_status status = fstore_session_checkpoint(socket, error);
     wire_close(socket);
     return status;
+}
+
+/* A server that says nothing was measured all the same. */
+static void online_facts_json_dump(const struct benchmark *benchmark, FILE *out) {
+    struct fstore_facts facts = {.version = ""};
+    struct fst_error error;
+    int socket;
+    if (session_open(benchmark->own, &socket, &error) == FST_OK) {
+        if (fstore_session_facts(socket, &facts, &error) != FST_OK)
+            facts = (struct fstore_facts){.version = ""};
+        wire_close(socket);
+    }
+    fprintf(out, "{\"fstore\":");
+    json_text_dump(facts.version, out);
+    fprintf(out, ",\"io\":");
+    json_text_dump(facts.io, out);
+    fprintf(out, ",\"shards\":");
+    json_text_dump(facts.shards, out);
+    fprintf(out, "}");
 }
 
 int command_online_run(int argc, char **argv) {
@@ -107,12 +133,13 @@ int command_online_run(int argc, char **argv) {
                 settings.mix);
         return EXIT_USAGE;
     }
-    struct benchmark benchmark = {.command = "online",
+    struct benchmark benchmark = {.table = &online_table,
                                   .settings = &settings.load,
                                   .fill = benchmark_options_of(&settings.load),
                                   .measure = benchmark_options_of(&settings.load),
                                   .dialect_create = online_dialect_create,
                                   .settle = online_settle,
+                                  .facts_json_dump = online_facts_json_dump,
                                   .own = &settings};
     benchmark.measure.keys_per_read = (uint32_t)settings.entities_per_request;
     benchmark.measure.rows_per_write = (uint32_t)settings.rows_per_write;

@@ -48,7 +48,7 @@ int command_redis_run(int argc, char **argv) {
     struct redis_settings settings;
     int exit_code;
     if (!settings_get(&redis_table, argc, argv, &settings, &exit_code)) return exit_code;
-    struct benchmark benchmark = {.command = "redis",
+    struct benchmark benchmark = {.table = &redis_table,
                                   .settings = &settings.load,
                                   .fill = benchmark_options_of(&settings.load),
                                   .measure = benchmark_options_of(&settings.load),

@@ -187,6 +187,28 @@ enum fst_status fstore_session_checkpoint(int socket, struct fst_error *error) {
     return FST_OK;
 }
 
+enum fst_status fstore_session_facts(int socket, struct fstore_facts *facts_out,
+                                     struct fst_error *error) {
+    Fst__Empty empty = FST__EMPTY__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_STATUS;
+    request.status = &empty;
+    Fst__ControlReply *reply = NULL;
+    FST_TRY(control_ask(socket, &request, "status", &reply, error));
+    memset(facts_out, 0, sizeof *facts_out);
+    bool is_status = reply->operation_case == FST__CONTROL_REPLY__OPERATION_STATUS;
+    for (size_t i = 0; is_status && i < reply->status->n_fields; i++) {
+        const Fst__Field *field = reply->status->fields[i];
+        char *room = strcmp(field->name, "version") == 0  ? facts_out->version
+                     : strcmp(field->name, "io") == 0     ? facts_out->io
+                     : strcmp(field->name, "shards") == 0 ? facts_out->shards
+                                                          : NULL;
+        if (room) snprintf(room, FSTORE_FACT_BYTES, "%s", field->value);
+    }
+    fst__control_reply__free_unpacked(reply, NULL);
+    return FST_OK;
+}
+
 static bool type_is(struct reader *reader, uint8_t kind) {
     const uint8_t *type = read_bytes(reader, TYPE_BYTES);
     return type && load_u64(type) == kind;

@@ -24,6 +24,7 @@ enum {
     FSTORE_CONTROL = 5,
     FSTORE_FLAG_REPLY = 1,
     FSTORE_FEATURES_MAX = 1000,
+    FSTORE_FACT_BYTES = 32,
     FSTORE_ROW_HEAD_BYTES = 32, /* status, times and LSN before the null bits of a group */
 };
 
@@ -61,6 +62,16 @@ FST_MUST_USE enum fst_status fstore_session_open(int socket, uint64_t client_id,
 
 /* Applies the definition of entity bench.item and view bench.wide_N, N float64 features. */
 FST_MUST_USE enum fst_status fstore_session_apply(int socket, uint32_t features_count,
+                                                  struct fst_error *error);
+
+/* What a server says of itself; what it does not say is empty. */
+struct fstore_facts {
+    char version[FSTORE_FACT_BYTES];
+    char io[FSTORE_FACT_BYTES]; /* "uring", "epoll" */
+    char shards[FSTORE_FACT_BYTES];
+};
+
+FST_MUST_USE enum fst_status fstore_session_facts(int socket, struct fstore_facts *facts_out,
                                                   struct fst_error *error);
 
 /* Has all rows written so far put into a checkpoint, and waits for it. */

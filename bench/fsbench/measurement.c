@@ -37,11 +37,18 @@ static double seconds_of(uint64_t ns) {
     return (double)ns / 1e9;
 }
 
+static double us_of(uint64_t ns) {
+    return (double)ns / NS_PER_US;
+}
+
 /* Adds a run, during which the server's busiest thread ran for `busiest_ns`. */
 static void run_add(struct measurement *measurement, const struct load_settings *settings,
                     const struct load_result *result, uint64_t busiest_ns) {
     double seconds = seconds_of(result->elapsed_ns);
     uint64_t answered = result->reads_count + result->writes_count;
+    struct histogram all = result->read_ns;
+    histogram_merge(&all, &result->write_ns);
+    measurement->p99_us[measurement->runs_count] = us_of(histogram_quantile(&all, 0.99));
     measurement->requests_per_s[measurement->runs_count++] = (double)answered / seconds;
     measurement->server_busiest_ns += busiest_ns;
     result_add(&measurement->total, result);
@@ -108,38 +115,36 @@ static int double_compare(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-static void rates_sort(const struct measurement *measurement,
-                       double sorted_out[SETTINGS_RUNS_MAX]) {
-    memcpy(sorted_out, measurement->requests_per_s, sizeof measurement->requests_per_s);
-    qsort(sorted_out, measurement->runs_count, sizeof sorted_out[0], double_compare);
+static void figures_sort(const double *figures, uint32_t count,
+                         double sorted_out[SETTINGS_RUNS_MAX]) {
+    memcpy(sorted_out, figures, count * sizeof figures[0]);
+    qsort(sorted_out, count, sizeof sorted_out[0], double_compare);
 }
 
-double measurement_median(const struct measurement *measurement) {
+double measurement_median(const double *figures, uint32_t count) {
     double sorted[SETTINGS_RUNS_MAX];
-    uint32_t count = measurement->runs_count;
     if (count == 0) return 0;
-    rates_sort(measurement, sorted);
+    figures_sort(figures, count, sorted);
     return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
 }
 
-double measurement_spread(const struct measurement *measurement) {
+double measurement_spread(const double *figures, uint32_t count) {
     double sorted[SETTINGS_RUNS_MAX];
-    double median = measurement_median(measurement);
+    double median = measurement_median(figures, count);
     if (median == 0) return 0;
-    rates_sort(measurement, sorted);
-    return (sorted[measurement->runs_count - 1] - sorted[0]) / median;
+    figures_sort(figures, count, sorted);
+    return (sorted[count - 1] - sorted[0]) / median;
+}
+
+static double rate_median(const struct measurement *measurement) {
+    return measurement_median(measurement->requests_per_s, measurement->runs_count);
 }
 
 /* Keys per second at the median rate: every run asks for the same number of keys per request. */
 static double keys_per_s(const struct measurement *measurement) {
     uint64_t requests = measurement->total.reads_count + measurement->total.writes_count;
     if (requests == 0) return 0;
-    return measurement_median(measurement) * (double)measurement->total.keys_count /
-           (double)requests;
-}
-
-static double us_of(uint64_t ns) {
-    return (double)ns / NS_PER_US;
+    return rate_median(measurement) * (double)measurement->total.keys_count / (double)requests;
 }
 
 static void lateness_text_dump(const struct load_result *total, FILE *out) {
@@ -156,10 +161,15 @@ void measurement_dump(const struct measurement *measurement, const char *title, 
     const struct load_result *total = &measurement->total;
     double seconds = seconds_of(total->elapsed_ns);
     fprintf(out, "%s\n", title);
-    fprintf(out, "  requests  %12.0f /s", measurement_median(measurement));
-    if (measurement->runs_count > 1)
-        fprintf(out, "   median of %u runs, spread %.1f %%", measurement->runs_count,
-                100 * measurement_spread(measurement));
+    fprintf(out, "  requests  %12.0f /s", rate_median(measurement));
+    uint32_t runs_count = measurement->runs_count;
+    if (runs_count > 1)
+        fprintf(out, "   median of %u runs, spread %.1f %%", runs_count,
+                100 * measurement_spread(measurement->requests_per_s, runs_count));
+    if (runs_count > 1)
+        fprintf(out, "\n  p99       %12.1f us   median of %u runs, spread %.1f %%",
+                measurement_median(measurement->p99_us, runs_count), runs_count,
+                100 * measurement_spread(measurement->p99_us, runs_count));
     fprintf(out, "\n  rows      %12.0f /s\n", keys_per_s(measurement));
     latency_head_dump(out);
     latency_row_dump("read", &total->read_ns, out);
@@ -188,15 +198,25 @@ void measurement_dump(const struct measurement *measurement, const char *title, 
         fprintf(out, "  fsbench had no processor time left and the server had: it could do more\n");
 }
 
+/* Median, spread and the figures themselves, each under its name, with a comma behind. */
+static void figures_json_dump(const char *median_name, const char *spread_name,
+                              const char *runs_name, const double *figures, uint32_t count,
+                              FILE *out) {
+    fprintf(out, "\"%s\":%.1f,\"%s\":%.4f,\"%s\":[", median_name,
+            measurement_median(figures, count), spread_name, measurement_spread(figures, count),
+            runs_name);
+    for (uint32_t i = 0; i < count; i++) fprintf(out, "%s%.1f", i ? "," : "", figures[i]);
+    fprintf(out, "],");
+}
+
 void measurement_json_dump(const struct measurement *measurement, FILE *out) {
     const struct load_result *total = &measurement->total;
     double seconds = seconds_of(total->elapsed_ns);
-    fprintf(out, "\"requests_per_s\":%.1f,\"rows_per_s\":%.1f,\"spread\":%.4f,\"runs\":[",
-            measurement_median(measurement), keys_per_s(measurement),
-            measurement_spread(measurement));
-    for (uint32_t i = 0; i < measurement->runs_count; i++)
-        fprintf(out, "%s%.1f", i ? "," : "", measurement->requests_per_s[i]);
-    fprintf(out, "],");
+    fprintf(out, "\"rows_per_s\":%.1f,", keys_per_s(measurement));
+    figures_json_dump("requests_per_s", "spread", "runs", measurement->requests_per_s,
+                      measurement->runs_count, out);
+    figures_json_dump("p99_us", "p99_spread", "p99_runs", measurement->p99_us,
+                      measurement->runs_count, out);
     latency_json_dump("read", &total->read_ns, out);
     fprintf(out, ",");
     latency_json_dump("write", &total->write_ns, out);

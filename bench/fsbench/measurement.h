@@ -20,6 +20,7 @@
 struct measurement {
     uint32_t runs_count;
     double requests_per_s[SETTINGS_RUNS_MAX]; /* per run, in order */
+    double p99_us[SETTINGS_RUNS_MAX];         /* of reads and writes together */
     struct load_result total;                 /* of all runs */
     uint64_t server_cpu_ns;
     uint64_t server_busiest_ns; /* of it, its busiest thread */
@@ -32,8 +33,9 @@ FST_MUST_USE enum fst_status
 measurement_run(struct load *load, const struct load_settings *settings, struct timeline *timeline,
                 struct measurement *measurement_out, struct fst_error *error);
 
-double measurement_median(const struct measurement *measurement); /* requests per second */
-double measurement_spread(const struct measurement *measurement);
+/* Of the figures of all runs. */
+double measurement_median(const double *figures, uint32_t count);
+double measurement_spread(const double *figures, uint32_t count);
 
 /* A table that begins with `title`: what was measured, in words. */
 void measurement_dump(const struct measurement *measurement, const char *title, FILE *out);

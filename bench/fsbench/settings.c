@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/units.h"
 #include "bench/fsbench/command.h"
+#include "bench/fsbench/json_text.h"
 #include "bench/fsbench/objective.h"
 #include "bench/fsbench/process.h"
 
@@ -112,4 +113,27 @@ int settings_exit_of(enum fst_status status) {
     default:
         return EXIT_FAILED;
     }
+}
+
+static void specs_json_dump(const struct option_spec *specs, uint32_t specs_count,
+                            const void *values, FILE *out) {
+    for (uint32_t i = 0; i < specs_count; i++) {
+        const struct option_spec *spec = &specs[i];
+        if (strcmp(spec->name, SETTINGS_SECRET) == 0) continue;
+        fprintf(out, "%s\"%s\":", spec->offset > 0 ? "," : "", spec->name);
+        if (spec->kind == OPTION_TEXT) {
+            json_text_dump((const char *)values + spec->offset, out);
+            continue;
+        }
+        fputc('"', out);
+        options_value_dump(values, spec, out);
+        fputc('"', out);
+    }
+}
+
+void settings_json_dump(const struct settings_table *table, const void *values, FILE *out) {
+    fprintf(out, "\"options\":{");
+    specs_json_dump(shared_specs, SHARED_COUNT, values, out);
+    specs_json_dump(table->own, table->own_count, values, out);
+    fprintf(out, "}");
 }

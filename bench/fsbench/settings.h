@@ -57,6 +57,9 @@ struct load_settings {
     LOAD_SETTINGS(OPTION_MEMBER)
 };
 
+/* The options that are written down nowhere: secrets. */
+#define SETTINGS_SECRET "key"
+
 /* One command's table. */
 struct settings_table {
     const char *command; /* "online" */
@@ -82,6 +85,9 @@ FST_MUST_USE enum fst_status settings_check(const struct load_settings *settings
 /* Pins this process and the server as asked. */
 FST_MUST_USE enum fst_status settings_pin(const struct load_settings *settings,
                                           struct fst_error *error);
+
+/* A member `"options":{...}` with every option and its value but the secrets. */
+void settings_json_dump(const struct settings_table *table, const void *values, FILE *out);
 
 /* The exit code that tells of `status`. */
 int settings_exit_of(enum fst_status status);

@@ -548,8 +548,8 @@ static void quoted_print(const char *text, FILE *out) {
     fputc('"', out);
 }
 
-static void value_print(const struct options *options, const struct option_spec *spec, FILE *out) {
-    const void *member = member_of(options, spec);
+void options_value_dump(const void *values, const struct option_spec *spec, FILE *out) {
+    const void *member = (const uint8_t *)values + spec->offset;
     if (spec->kind == OPTION_TEXT) {
         quoted_print(member, out);
     } else if (spec->kind == OPTION_BOOL) {
@@ -577,7 +577,7 @@ void options_dump(const struct options *options, FILE *out) {
     for (uint32_t i = 0; i < options->specs_count; i++) {
         const struct option_spec *spec = &options->specs[i];
         fprintf(out, "%s = ", spec->name);
-        value_print(options, spec, out);
+        options_value_dump(options->values, spec, out);
         fprintf(out, " # %s\n", origins[options_origin(options, spec->name)]);
     }
 }

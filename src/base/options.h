@@ -107,6 +107,9 @@ enum option_origin options_origin(const struct options *options, const char *nam
 /* One aligned entry per option: --name FORM, help, default. */
 void options_help(const struct option_spec *specs, uint32_t specs_count, FILE *out);
 
+/* One value of the struct `values` as options_parse_text reads it back: a text is in quotes. */
+void options_value_dump(const void *values, const struct option_spec *spec, FILE *out);
+
 /* The values as a file that options_parse_text reads back, each with its origin. */
 void options_dump(const struct options *options, FILE *out);
 

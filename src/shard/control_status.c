@@ -113,6 +113,7 @@ static bool fields_put(struct control *control, Fst__StatusReply *reply,
            field_put(f, n, "uptime_s", "%" PRId64, up_us / 1000000) &&
            field_put(f, n, "epoch", "%" PRIu32, engine->server_epoch) &&
            field_put(f, n, "shards", "%" PRIu32, engine->shards_count) &&
+           field_put(f, n, "io", "%s", engine->rings[0]->ops->name) &&
            field_put(f, n, "partitions", "%" PRIu32, engine->partitions_count) &&
            field_put(f, n, "generation", "%" PRIu64, registry_generation(control->registry)) &&
            field_put(f, n, "api_keys", "%u", access_keys_count(definitions->access)) &&

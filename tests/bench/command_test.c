@@ -87,7 +87,7 @@ static void test_online_measures_and_reports(void **state) {
         fake_server_open(&(struct fake_options){.features_count = 10}, address);
     assert_int_equal(command_line_run("online --server @ --connections 2 --depth 4 --entities 300 "
                                       "--features 10 --mix 50:50 --verify all --load --repeat 3 "
-                                      "--verify-load --miss 20% "
+                                      "--verify-load --miss 20% --key secret "
                                       "--duration 200ms --warmup 1ms --json",
                                       address),
                      EXIT_DONE);
@@ -99,6 +99,11 @@ static void test_online_measures_and_reports(void **state) {
     assert_true(number_of("replies") > 0);
     assert_true(number_of("wrong") == 0 && number_of("refused") == 0);
     assert_true(number_of("p50") <= number_of("max"));
+    assert_non_null(strstr(out_text, "\"server\":{\"fstore\":\"1.2.\\\"3\\\"\",\"io\":\"fake\","));
+    assert_non_null(strstr(out_text, "\"options\":{\"server\":\"127.0.0.1:"));
+    assert_non_null(strstr(out_text, "\"duration\":\"200ms\""));
+    assert_non_null(strstr(out_text, "\"mix\":\"50:50\""));
+    assert_null(strstr(out_text, "secret")); /* the API key */
     const char *runs = strstr(out_text, "\"runs\":[");
     assert_non_null(runs);
     double low = 1e18, high = 0;

@@ -135,11 +135,24 @@ static void control_answer(struct client *client, const uint8_t *request, size_t
     FST_ASSERT(control != NULL);
     Fst__ApplyReply apply = FST__APPLY_REPLY__INIT;
     Fst__Empty empty = FST__EMPTY__INIT;
+    Fst__Field version = FST__FIELD__INIT, io = FST__FIELD__INIT;
+    char names[][8] = {"version", "io"}, values[][8] = {"1.2.\"3\"", "fake"};
+    version.name = names[0];
+    version.value = values[0];
+    io.name = names[1];
+    io.value = values[1];
+    Fst__Field *fields[] = {&version, &io};
+    Fst__StatusReply status = FST__STATUS_REPLY__INIT;
+    status.n_fields = 2;
+    status.fields = fields;
     Fst__ControlReply reply = FST__CONTROL_REPLY__INIT;
     if (control->operation_case == FST__CONTROL_REQUEST__OPERATION_APPLY) {
         client->server->applies++;
         reply.operation_case = FST__CONTROL_REPLY__OPERATION_APPLY;
         reply.apply = &apply;
+    } else if (control->operation_case == FST__CONTROL_REQUEST__OPERATION_STATUS) {
+        reply.operation_case = FST__CONTROL_REPLY__OPERATION_STATUS;
+        reply.status = &status;
     } else {
         reply.operation_case = FST__CONTROL_REPLY__OPERATION_DONE;
         reply.done = &empty;

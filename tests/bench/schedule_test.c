@@ -21,7 +21,7 @@ static void test_fixed_gaps_add_up(void **state) {
         print_message("  %u requests per second\n", rates[i]);
         schedule_init(&schedule, &(struct schedule_options){.rate = rates[i],
                                                             .begin_ns = 5ull * SECOND,
-                                                            .end_ns = 15ull * SECOND});
+                                                            .end_ns = 6ull * SECOND});
         assert_false(schedule_is_due(&schedule, 5ull * SECOND - 1));
         assert_true(schedule_is_due(&schedule, 5ull * SECOND));
         for (uint64_t k = 0; schedule_has_more(&schedule); k++) {
@@ -30,9 +30,9 @@ static void test_fixed_gaps_add_up(void **state) {
         }
         assert_false(schedule_is_due(&schedule, UINT64_MAX));
         schedule_init(&schedule, &(struct schedule_options){
-                                     .rate = rates[i], .begin_ns = 0, .end_ns = 10ull * SECOND});
+                                     .rate = rates[i], .begin_ns = 0, .end_ns = SECOND});
         uint64_t count = schedule_drain(&schedule);
-        assert_true(count >= 10ull * rates[i] && count <= 10ull * rates[i] + 1);
+        assert_true(count >= rates[i] && count <= rates[i] + 1ull);
     }
 }
 

@@ -4,6 +4,7 @@ import base64
 import collections
 import json
 import math
+import os
 import socket
 import struct
 import subprocess
@@ -62,6 +63,11 @@ def test_reads_and_writes_are_right(address):
     online = ["online", "--server", address, *ITEMS, *SHORT, "--verify", "all"]
     first = fsbench(*online, "--load", "--verify-load")
     assert first["wrong"] == 0 and first["refused"] == 0 and first["read_us"]["count"] > 0
+    assert first["server"]["io"] in ("uring", "epoll") and first["server"]["shards"] == "2"
+    assert first["server"]["fstore"] == first["environment"]["fsbench"]
+    assert first["environment"]["processors"] == os.cpu_count()
+    assert first["environment"]["kernel"] == os.uname().release
+    assert first["options"]["entities"] == "3000" and first["options"]["verify"] == "all"
     for more in (
         ["--mix", "50:50", "--keys", "zipf:0.99", "--entities-per-request", "7"],
         ["--miss", "30%", "--entities-per-request", "3"],
