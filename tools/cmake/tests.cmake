@@ -33,7 +33,7 @@ foreach(folder IN LISTS folders)
         continue()
     endif()
     fst_files(test_${label} ${helpers} LINKS
-        fst_server fst_client fst_fsctl fst_bench PkgConfig::CMOCKA)
+        fst_server fst_client fst_fsctl fst_bench fst_micro PkgConfig::CMOCKA)
     foreach(file IN LISTS files)
         cmake_path(GET file STEM stem)
         string(REGEX REPLACE "_test$" "" noun ${stem})
