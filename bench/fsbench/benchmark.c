@@ -61,6 +61,7 @@ struct course {
     bool has_timeline;
     struct timeline timeline;
     struct find_max find;
+    struct floors floors;
     struct measurement measurement;
 };
 
@@ -108,17 +109,29 @@ static enum fst_status measure(const struct benchmark *benchmark, struct course 
     return load_use(benchmark, &benchmark->measure, course, error);
 }
 
+/* At the rate that was measured last. */
+static enum fst_status floors_measure(const struct benchmark *benchmark, struct course *course,
+                                      struct fst_error *error) {
+    struct load_settings settings = *benchmark->settings;
+    if (settings.find_max) settings.rate = course->find.search.rate;
+    return floors_open(&course->floors, &settings, &benchmark->measure, &benchmark->sizes, error);
+}
+
 static enum fst_status steps_run(const struct benchmark *benchmark, struct course *course,
                                  struct fst_error *error) {
     const struct load_settings *settings = benchmark->settings;
     environment_get("", &course->environment);
     FST_TRY(settings_check(settings, error));
+    if (settings->floors && benchmark->sizes.reply_bytes == 0)
+        return fst_error_set(error, FST_INVALID, "--floors: only the reads of fsd have them");
     FST_TRY(settings_keys_decode(settings, &course->keys, error));
     FST_TRY(settings_pin(settings, error));
     if (settings->load) FST_TRY(load_use(benchmark, &benchmark->fill, course, error));
     if (settings->verify_load) FST_TRY(load_use(benchmark, &benchmark->read_back, course, error));
     if (settings->load && benchmark->settle) FST_TRY(benchmark->settle(benchmark, error));
-    return settings->duration > 0 ? measure(benchmark, course, error) : FST_OK;
+    if (settings->duration == 0) return FST_OK;
+    FST_TRY(measure(benchmark, course, error));
+    return settings->floors ? floors_measure(benchmark, course, error) : FST_OK;
 }
 
 static void json_dump(const struct benchmark *benchmark, const char *title, struct course *course,
@@ -130,6 +143,10 @@ static void json_dump(const struct benchmark *benchmark, const char *title, stru
     if (benchmark->settings->find_max) {
         fprintf(out, ",");
         find_max_json_dump(&course->find, benchmark->settings, out);
+    }
+    if (benchmark->settings->floors) {
+        fprintf(out, ",");
+        floors_json_dump(&course->floors, out);
     }
     fprintf(out, ",\"intervals\":[%s],", timeline_objects(&course->timeline));
     environment_json_dump(&course->environment, out);
@@ -156,6 +173,8 @@ static int report(const struct benchmark *benchmark, struct course *course) {
             json_dump(benchmark, text, course, stdout);
         else
             measurement_dump(&course->measurement, text, stdout);
+        if (benchmark->settings->floors && !benchmark->settings->json)
+            floors_dump(&course->floors, stdout);
     }
     bool is_load_bound = benchmark->settings->find_max && course->find.is_load_bound;
     return is_load_bound ? EXIT_LOAD_BOUND : measurement_exit_of(&course->measurement);
@@ -175,6 +194,7 @@ int benchmark_run(const struct benchmark *benchmark) {
         fprintf(stderr, "fsbench %s: %s\n", benchmark->table->command, log_error.text);
         exit_code = EXIT_FAILED;
     }
+    floors_close(&course->floors);
     free(course);
     return exit_code;
 }

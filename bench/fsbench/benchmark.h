@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "bench/fsbench/dialect.h"
+#include "bench/fsbench/floors.h"
 #include "bench/fsbench/load.h"
 #include "bench/fsbench/settings.h"
 
@@ -28,7 +29,8 @@ struct benchmark {
     enum fst_status (*settle)(const struct benchmark *benchmark, struct fst_error *error);
     /* What the server says of itself, as a JSON object; may be NULL. */
     void (*facts_json_dump)(const struct benchmark *benchmark, FILE *out);
-    const void *own; /* the command's own settings, which begin with the shared ones */
+    struct floors_sizes sizes; /* of a read, for --floors; 0: there are no floors */
+    const void *own;           /* the command's own settings, which begin with the shared ones */
 };
 
 /* Connections, depth, checking and seed as the settings say. */

@@ -123,6 +123,16 @@ static void online_facts_json_dump(const struct benchmark *benchmark, FILE *out)
     fprintf(out, "}");
 }
 
+/* Of the frames of a GET and its reply (docs/protocol.md). */
+static struct floors_sizes read_sizes_of(const struct online_settings *settings) {
+    uint32_t keys = (uint32_t)settings->entities_per_request;
+    uint32_t features = (uint32_t)settings->load.features;
+    uint32_t row_bytes = FSTORE_ROW_HEAD_BYTES + (features + 63) / 64 * 8 + features * 8;
+    return (struct floors_sizes){.keys_per_read = keys,
+                                 .request_bytes = FSTORE_HEADER_BYTES + 32 + keys * 8,
+                                 .reply_bytes = FSTORE_HEADER_BYTES + 8 + keys * row_bytes};
+}
+
 int command_online_run(int argc, char **argv) {
     struct online_settings settings;
     int exit_code;
@@ -151,5 +161,6 @@ int command_online_run(int argc, char **argv) {
     benchmark.read_back = benchmark.fill;
     benchmark.read_back.verify = LOAD_VERIFY_ALL;
     benchmark.read_back.keys_per_read = benchmark.fill.rows_per_write;
+    benchmark.sizes = read_sizes_of(&settings);
     return benchmark_run(&benchmark);
 }

@@ -51,6 +51,8 @@ enum { SETTINGS_RUNS_MAX = 100, SETTINGS_RATE_MAX = 100000000 };
     X(cpu, TEXT, "", 0, 0, "N", "pin this program to a processor")                                 \
     X(server_pid, COUNT, "0", 0, UINT32_MAX, NULL, "process of the server, to report its time")    \
     X(server_cpu, TEXT, "", 0, 0, "N", "pin the process --server-pid to a processor")              \
+    X(floors, BOOL, "false", 0, 0, NULL,                                                           \
+      "also measure fsecho with the same sizes, and lookup and reply without a network")           \
     X(json, BOOL, "false", 0, 0, NULL, "print one JSON object")
 
 struct load_settings {

@@ -124,6 +124,13 @@ static void test_online_measures_and_reports(void **state) {
                      EXIT_DONE);
     assert_non_null(strstr(out_text, "p99.9"));
     assert_non_null(strstr(out_text, "own lateness"));
+
+    /* This program has no fsecho beside it: the end-to-end test has. */
+    assert_int_equal(command_line_run("online --server @ --connections 2 --depth 4 --entities 300 "
+                                      "--features 10 --duration 20ms --warmup 1ms --floors",
+                                      address),
+                     EXIT_FAILED);
+    assert_non_null(strstr(error_text, "micro_floor is not in the folder"));
     fake_server_close(server);
 }
 
@@ -253,6 +260,7 @@ static const struct usage_case {
     {"online --slo p99=1ms", EXIT_USAGE, "--find-max"},
     {"online --find-max --slo p99=1ms --duration 0", EXIT_USAGE, "--duration"},
     {"online --find-max --slo p99=1ms --interval 1s", EXIT_USAGE, "--rate"},
+    {"redis --floors", EXIT_USAGE, "only the reads of fsd"},
     {"online --depth 0", EXIT_USAGE, "depth"},
     {"online --dept 3", EXIT_USAGE, "depth"},
     {"online --cpu 100000", EXIT_USAGE, "processor"},

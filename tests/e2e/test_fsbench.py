@@ -162,6 +162,17 @@ def test_the_largest_rate_is_searched(address):
     assert result["wrong"] == 0 and result["replies"] > 0
 
 
+def test_floors_are_measured(address):
+    """Echo, lookup and copy, of the sizes of the request."""
+    online = ["online", "--server", address, *ITEMS, *SHORT, "--load"]
+    result = fsbench(*online, "--floors", "--entities-per-request", "10")
+    floors = result["floors"]
+    assert floors["echo"]["replies"] > 0 and floors["echo"]["wrong"] == 0
+    lookup, copy = floors["in_process"]
+    assert lookup["case"] == "lookup in process" and copy["case"] == "memcpy of the reply"
+    assert lookup["ns"] > 0 and copy["ns"] > 0
+
+
 @pytest.fixture
 def echo():
     """Starts fsecho with these sizes; gives the arguments that reach it."""
