@@ -186,6 +186,7 @@ int benchmark_run(const struct benchmark *benchmark) {
     FST_ASSERT(course != NULL);
     enum fst_status status = steps_run(benchmark, course, &error);
     int exit_code = settings_exit_of(status);
+    if (status == FST_NOT_FOUND && course->find.is_load_bound) exit_code = EXIT_LOAD_BOUND;
     if (status != FST_OK)
         fprintf(stderr, "fsbench %s: %s\n", benchmark->table->command, error.text);
     else if (benchmark->settings->duration > 0)

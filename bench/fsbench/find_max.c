@@ -5,6 +5,7 @@
 #include "base/assert.h"
 
 enum { FIRST_RATE = 10000, NS_PER_US = 1000 };
+enum { REQUESTS_MIN = 100 }; /* of a probe: a p99 of fewer says nothing */
 
 static const char *const state_names[] = {"span", "narrow", "verify", "lower"};
 
@@ -54,15 +55,19 @@ enum fst_status find_max_run(struct find_max *find, struct load *load,
                              struct measurement *measurement_out, struct fst_error *error) {
     *find = (struct find_max){.probes_count = 0};
     FST_TRY(objective_decode(settings->slo, &find->objective, error));
+    uint64_t rate_min = UINT64_C(1000000) * REQUESTS_MIN / (uint64_t)settings->duration + 1;
     rate_search_init(&find->search, settings->rate ? settings->rate : FIRST_RATE,
+                     rate_min < SETTINGS_RATE_MAX ? rate_min : SETTINGS_RATE_MAX,
                      SETTINGS_RATE_MAX);
     while (rate_search_is_running(&find->search)) {
         FST_ASSERT(find->probes_count < RATE_SEARCH_PROBES_MAX);
         FST_TRY(probe_run(find, load, settings, measurement_out, error));
     }
     if (find->search.state == RATE_SEARCH_FOUND) return FST_OK;
-    return fst_error_set(error, FST_NOT_FOUND, "no rate keeps --slo %.64s, and keeps it again",
-                         settings->slo);
+    return fst_error_set(error, FST_NOT_FOUND,
+                         "no rate from %" PRIu64 " on keeps --slo %.64s, and keeps it again%s",
+                         find->search.rate_min, settings->slo,
+                         find->is_load_bound ? "; the last was missed by fsbench itself" : "");
 }
 
 void find_max_dump(const struct find_max *find, const struct load_settings *settings, FILE *out) {

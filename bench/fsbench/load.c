@@ -59,6 +59,7 @@ struct load {
     uint64_t begin_ns, end_ns; /* what is answered from begin to end is counted */
     struct schedule schedule;  /* of an open loop */
     struct series series;
+    bool is_all_sent;  /* open loop: nothing more is sent, the end has come */
     uint64_t idle_ns;  /* open loop: spent looking at sockets in vain */
     uint64_t next_row; /* of a phase that writes all rows */
     uint64_t in_flight_count;
@@ -95,6 +96,7 @@ static bool is_open_loop(const struct load *load) {
 }
 
 static bool has_more(const struct load *load, uint64_t now_ns) {
+    if (is_open_loop(load)) return !load->is_all_sent;
     if (is_sequential(load)) return load->next_row < load->phase->rows_count;
     return now_ns < load->end_ns;
 }
@@ -343,8 +345,11 @@ static struct connection *free_connection_find(struct load *load) {
     return NULL;
 }
 
-/* Open loop: sends what is due. What finds no room stays due, and its latency grows. */
+/* Open loop: sends what is due. What finds no room stays due, and its latency grows. After the end
+ * there is one more turn for what became due since the last; a backlog is not worked off. */
 static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_error *error) {
+    if (load->is_all_sent) return FST_OK;
+    load->is_all_sent = now_ns >= load->end_ns;
     while (schedule_is_due(&load->schedule, now_ns)) {
         struct connection *connection = free_connection_find(load);
         if (!connection) {
@@ -362,7 +367,7 @@ static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_e
 /* While requests are still to come in an open loop it only looks: a timer of the kernel, and waking
  * up, would be late by tens of microseconds. */
 static int events_wait(struct load *load, struct epoll_event *events) {
-    bool is_pacing = is_open_loop(load) && schedule_has_more(&load->schedule);
+    bool is_pacing = is_open_loop(load) && !load->is_all_sent;
     struct timespec timeout = {.tv_nsec = is_pacing ? 0 : WAIT_NS_MAX};
     return epoll_pwait2(load->epoll, events, EVENTS_MAX, &timeout, NULL);
 }
@@ -418,6 +423,7 @@ static void phase_init(struct load *load, const struct load_phase *phase, uint64
     load->phase = phase;
     load->next_row = 0;
     load->idle_ns = 0;
+    load->is_all_sent = false;
     load->begin_ns = now_ns + phase->warmup_ns;
     load->end_ns = phase->rows_count ? UINT64_MAX : load->begin_ns + phase->duration_ns;
     struct series_options cuts = {.begin_ns = load->begin_ns,

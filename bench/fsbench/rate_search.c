@@ -4,9 +4,12 @@
 
 enum { GAP_PARTS = 50, LOWER_PARTS = 20 }; /* 2 %, 5 % */
 
-void rate_search_init(struct rate_search *search, uint64_t rate, uint64_t rate_max) {
-    FST_ASSERT(rate >= 1 && rate <= rate_max);
-    *search = (struct rate_search){.rate = rate, .rate_max = rate_max};
+void rate_search_init(struct rate_search *search, uint64_t rate, uint64_t rate_min,
+                      uint64_t rate_max) {
+    FST_ASSERT(rate_min >= 1 && rate_min <= rate_max);
+    if (rate < rate_min) rate = rate_min;
+    if (rate > rate_max) rate = rate_max;
+    *search = (struct rate_search){.rate = rate, .rate_min = rate_min, .rate_max = rate_max};
 }
 
 bool rate_search_is_running(const struct rate_search *search) {
@@ -27,17 +30,18 @@ static void span_plan(struct rate_search *search) {
         search->state = RATE_SEARCH_VERIFY;
     else if (search->kept)
         search->rate = search->kept > search->rate_max / 2 ? search->rate_max : search->kept * 2;
-    else if (search->missed == 1)
+    else if (search->missed == search->rate_min)
         search->state = RATE_SEARCH_FAILED;
     else
-        search->rate = search->missed / 2;
+        search->rate =
+            search->missed / 2 > search->rate_min ? search->missed / 2 : search->rate_min;
 }
 
 static void lower_plan(struct rate_search *search) {
     uint64_t step = search->missed / LOWER_PARTS;
     search->kept = 0;
     search->rate = search->missed - (step ? step : 1);
-    search->state = search->rate ? RATE_SEARCH_LOWER : RATE_SEARCH_FAILED;
+    search->state = search->rate >= search->rate_min ? RATE_SEARCH_LOWER : RATE_SEARCH_FAILED;
 }
 
 void rate_search_put(struct rate_search *search, bool is_kept) {

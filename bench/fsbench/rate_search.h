@@ -29,7 +29,7 @@ enum rate_search_state {
     RATE_SEARCH_VERIFY, /* the second run of `kept` */
     RATE_SEARCH_LOWER,  /* the second run missed: looking below */
     RATE_SEARCH_FOUND,
-    RATE_SEARCH_FAILED, /* not even one request per second, or too many tries */
+    RATE_SEARCH_FAILED, /* not even the smallest rate, or too many tries */
 };
 
 struct rate_search {
@@ -37,12 +37,14 @@ struct rate_search {
     uint64_t rate;   /* to try now; when found, the answer */
     uint64_t kept;   /* largest rate kept, or 0 */
     uint64_t missed; /* smallest rate missed, or 0 */
-    uint64_t rate_max;
+    uint64_t rate_min, rate_max;
     uint32_t probes_count;
 };
 
-/* Begins with `rate`; tries none above `rate_max`. */
-void rate_search_init(struct rate_search *search, uint64_t rate, uint64_t rate_max);
+/* Begins with `rate`, or the nearest that is allowed; tries none below rate_min (at least 1) and
+ * none above rate_max. */
+void rate_search_init(struct rate_search *search, uint64_t rate, uint64_t rate_min,
+                      uint64_t rate_max);
 
 /* Whether `search->rate` is to be tried. */
 bool rate_search_is_running(const struct rate_search *search);

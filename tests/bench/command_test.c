@@ -174,8 +174,8 @@ static void test_find_max_tries_rates(void **state) {
         fake_server_open(&(struct fake_options){.features_count = 10}, address);
     int exit_code = command_line_run(
         "online --server @ --connections 2 --depth 4 --entities 300 --features 10 "
-        "--load --duration 20ms --warmup 1ms --rate 100 --lateness-max 0 --find-max "
-        "--slo p50=20ms --json",
+        "--load --duration 100ms --warmup 1ms --rate 2000 --lateness-max 0 --find-max "
+        "--slo p50=1s --json",
         address);
     assert_int_equal(exit_code, EXIT_DONE);
     uint32_t printed_count = 0, probes_count = 0;
@@ -190,11 +190,35 @@ static void test_find_max_tries_rates(void **state) {
         rates[probes_count++] = strtod(at + strlen("{\"rate\":"), NULL);
     }
     assert_true(probes_count >= 2 && probes_count == printed_count);
-    assert_true(rates[0] == 100 && rates[probes_count - 1] == found);
+    assert_non_null(strstr(out_text, "\"limit\":\"server\""));
+    assert_true(rates[0] == 2000 && rates[probes_count - 1] == found);
     uint32_t kept_count = 0;
     for (uint32_t i = 0; i < probes_count; i++) kept_count += rates[i] == found && is_kept[i];
     assert_true(kept_count >= 2);
     assert_true(number_of("replies") > 0);
+    assert_int_equal(command_line_run("online --server @ --connections 2 --depth 4 --entities 300 "
+                                      "--features 10 --duration 20ms --warmup 1ms --find-max "
+                                      "--slo p50=20s --lateness-max 1us",
+                                      address),
+                     EXIT_LOAD_BOUND);
+    assert_non_null(strstr(error_text, "missed: fsbench was late"));
+    assert_non_null(strstr(error_text, "missed by fsbench itself"));
+    fake_server_close(server);
+}
+
+/* The fake server is this process, and its threads are at work. */
+static void test_the_servers_time_is_reported(void **state) {
+    (void)state;
+    char address[FAKE_ADDRESS_BYTES], line[256];
+    struct fake_server *server =
+        fake_server_open(&(struct fake_options){.features_count = 10}, address);
+    snprintf(line, sizeof line,
+             "online --server @ --connections 2 --depth 4 --entities 300 --features 10 --load "
+             "--duration 300ms --warmup 1ms --json --server-pid %d",
+             (int)getpid());
+    assert_int_equal(command_line_run(line, address), EXIT_DONE);
+    assert_true(number_of("server_busiest_thread") > 0);
+    assert_true(number_of("server_busiest_thread") <= number_of("server_cpu"));
     fake_server_close(server);
 }
 
@@ -314,6 +338,7 @@ int main(void) {
         cmocka_unit_test(test_online_measures_and_reports),
         cmocka_unit_test(test_intervals_are_reported),
         cmocka_unit_test(test_find_max_tries_rates),
+        cmocka_unit_test(test_the_servers_time_is_reported),
         cmocka_unit_test(test_late_loads_are_refused),
         cmocka_unit_test(test_wrong_replies_fail),
         cmocka_unit_test(test_usage),

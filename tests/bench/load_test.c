@@ -240,6 +240,24 @@ static void test_open_loop_sends_or_counts_what_is_due(void **state) {
     }
 }
 
+/* Far beyond what the server can do, what is counted is what it did before the end: the backlog is
+ * not worked off afterwards, when it would look as if the rate had been kept. */
+static void test_a_backlog_is_not_worked_off(void **state) {
+    (void)state;
+    enum { RATE = 100000000 };
+    bench_serve(&(struct fake_options){.features_count = FEATURES});
+    bench_fill();
+    bench_connect(false);
+    struct load_phase phase = {.duration_ns = 20ull * MS, .rate = RATE};
+    assert_int_equal(bench_run(&phase), FST_OK);
+    const struct load_result *result = &bench.result;
+    assert_int_equal(result->reads_count + result->unsent_count, 20ull * RATE / 1000);
+    assert_true(result->unsent_count > result->reads_count); /* no server answers so many */
+    assert_true(result->held_count > 0);
+    bench_disconnect();
+    fake_server_close(bench.server);
+}
+
 static const struct fault_case {
     const char *name;
     enum fake_fault fault;
@@ -367,6 +385,7 @@ int main(void) {
         cmocka_unit_test(test_missing_keys_are_not_found),
         cmocka_unit_test(test_found_keys_that_should_be_missing_are_wrong),
         cmocka_unit_test(test_open_loop_sends_or_counts_what_is_due),
+        cmocka_unit_test(test_a_backlog_is_not_worked_off),
         cmocka_unit_test(test_faults_are_noticed),
         cmocka_unit_test(test_sampling_finds_spoiled_values),
         cmocka_unit_test(test_nobody_answers),

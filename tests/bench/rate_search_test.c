@@ -16,7 +16,7 @@ static void search_check(const struct rate_search *search) {
     if (search->missed) assert_true(search->kept < search->missed);
     assert_true(search->probes_count <= RATE_SEARCH_PROBES_MAX);
     if (!rate_search_is_running(search)) return;
-    assert_true(search->rate >= 1 && search->rate <= search->rate_max);
+    assert_true(search->rate >= search->rate_min && search->rate <= search->rate_max);
 }
 
 static void test_finds_the_edge(void **state) {
@@ -27,7 +27,7 @@ static void test_finds_the_edge(void **state) {
         for (size_t k = 0; k < sizeof firsts / sizeof firsts[0]; k++) {
             print_message("  edge %u from %u\n", (unsigned)edges[i], (unsigned)firsts[k]);
             struct rate_search search;
-            rate_search_init(&search, firsts[k], RATE_MAX);
+            rate_search_init(&search, firsts[k], 1, RATE_MAX);
             uint32_t same_count = 0;
             for (uint64_t last = 0; rate_search_is_running(&search); last = search.kept) {
                 if (search.rate == last) same_count++;
@@ -47,17 +47,26 @@ static void test_finds_the_edge(void **state) {
 static void test_fails_where_no_rate_is_kept(void **state) {
     (void)state;
     struct rate_search search;
-    rate_search_init(&search, 10000, RATE_MAX);
+    rate_search_init(&search, 10000, 1, RATE_MAX);
     while (rate_search_is_running(&search)) rate_search_put(&search, false);
     assert_int_equal(search.state, RATE_SEARCH_FAILED);
     assert_int_equal(search.missed, 1);
+    rate_search_init(&search, 10, 7000, RATE_MAX);
+    assert_int_equal(search.rate, 7000);
+    rate_search_init(&search, 10000, 7000, RATE_MAX);
+    while (rate_search_is_running(&search)) {
+        search_check(&search);
+        rate_search_put(&search, false);
+    }
+    assert_int_equal(search.state, RATE_SEARCH_FAILED);
+    assert_int_equal(search.missed, 7000);
 }
 
 /* A rate that was kept once and missed in the second run is not the answer. */
 static void test_luck_is_not_believed(void **state) {
     (void)state;
     struct rate_search search;
-    rate_search_init(&search, 1000, RATE_MAX);
+    rate_search_init(&search, 1000, 1, RATE_MAX);
     while (search.state != RATE_SEARCH_VERIFY) rate_search_put(&search, search.rate <= 1500);
     uint64_t lucky = search.kept;
     rate_search_put(&search, false);
@@ -80,7 +89,7 @@ static void test_noise_ends(void **state) {
     struct random random = random_of_environment();
     for (int round = 0; round < 2000; round++) {
         struct rate_search search;
-        rate_search_init(&search, 1 + random_below(&random, 100000), RATE_MAX);
+        rate_search_init(&search, 1 + random_below(&random, 100000), 1, RATE_MAX);
         uint64_t edge = 1 + random_below(&random, 1000000), kept[RATE_SEARCH_PROBES_MAX] = {0};
         while (rate_search_is_running(&search)) {
             uint64_t rate = search.rate;
