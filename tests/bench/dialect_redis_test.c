@@ -164,6 +164,7 @@ static const struct missing_case {
     {"mget finds the other", REDIS_MGET, 42, "*2\r\n$-1\r\n$24\r\n@@@\r\n", false},
     {"mget finds an empty text", REDIS_MGET, 42, "*2\r\n$24\r\n@@@\r\n$0\r\n\r\n", false},
     {"get", REDIS_GET, 43, "$-1\r\n", true},
+    {"get answers otherwise", REDIS_GET, 43, "$-2\r\n", false},
     {"get finds it", REDIS_GET, 43, "$24\r\n@@@\r\n", false},
     {"hmget", REDIS_HMGET, 43, "*3\r\n$-1\r\n$-1\r\n$-1\r\n", true},
     {"hmget finds a field", REDIS_HMGET, 43, "*3\r\n$8\r\n@\r\n$-1\r\n$-1\r\n", false},
