@@ -241,11 +241,10 @@ static bool reply_is_right(struct load *load, const struct request *request,
     return load->dialect->ops->verify(load->dialect, request, reply, is_full);
 }
 
-/* What is answered while it is measured counts; in an open loop, what was due then. There the
- * slowest replies come after the end, and leaving them out would flatter the server. */
-static bool is_counted(const struct load *load, const struct request *request, uint64_t now_ns) {
-    uint64_t ns = is_open_loop(load) ? request->begin_ns : now_ns;
-    return ns >= load->begin_ns && ns < load->end_ns;
+/* Latencies of an open loop include what is answered after the end: those are the slowest, and
+ * leaving them out would flatter the server. */
+static bool is_counted(const struct load *load, uint64_t now_ns) {
+    return now_ns >= load->begin_ns && (now_ns < load->end_ns || is_open_loop(load));
 }
 
 static uint32_t missing_count(const struct load *load, const struct request *request) {
@@ -260,7 +259,7 @@ static uint32_t missing_count(const struct load *load, const struct request *req
 static void reply_count(struct load *load, const struct request *request, const struct reply *reply,
                         uint64_t now_ns) {
     struct load_result *result = load->result;
-    if (!is_counted(load, request, now_ns)) return;
+    if (!is_counted(load, now_ns)) return;
     if (reply->answer == REPLY_REFUSED) {
         result->refused_count++;
         result->refused_by_status[(uint32_t)reply->status % LOAD_STATUSES]++;
@@ -270,6 +269,7 @@ static void reply_count(struct load *load, const struct request *request, const 
     uint64_t taken_ns = now_ns > request->begin_ns ? now_ns - request->begin_ns : 0;
     series_put(&load->series, now_ns, taken_ns, request->is_write);
     histogram_put(request->is_write ? &result->write_ns : &result->read_ns, taken_ns);
+    if (now_ns >= load->end_ns) return;
     if (request->is_write)
         result->writes_count++;
     else
@@ -359,7 +359,8 @@ static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_e
         uint64_t due_ns = schedule_get(&load->schedule);
         request_put(load, connection, due_ns);
         FST_TRY(scratch_send(load, connection, error));
-        if (due_ns >= load->begin_ns) schedule_put_sent(&load->schedule, due_ns, clock_ns());
+        uint64_t sent_ns = clock_ns();
+        if (sent_ns >= load->begin_ns) schedule_put_sent(&load->schedule, due_ns, sent_ns);
     }
     return FST_OK;
 }

@@ -57,7 +57,7 @@ struct load_phase {
 
 struct load_result {
     uint64_t elapsed_ns;
-    uint64_t reads_count, writes_count; /* requests answered */
+    uint64_t reads_count, writes_count; /* requests answered in time */
     uint64_t keys_count;                /* keys read and rows written by them */
     uint64_t missing_count;             /* of the keys read: those that do not exist */
     uint64_t stale_count, refused_count, wrong_count;
@@ -69,8 +69,8 @@ struct load_result {
     uint64_t busy_ns;
     /* Open loop: requests due that were never sent, and those that found no room when due. */
     uint64_t unsent_count, held_count;
-    struct histogram read_ns, write_ns;
-    struct histogram lateness_ns; /* open loop: of requests that found room (schedule.h) */
+    struct histogram read_ns, write_ns; /* of an open loop also of what was answered later */
+    struct histogram lateness_ns;       /* open loop: of requests that found room (schedule.h) */
 };
 
 struct load;

@@ -231,8 +231,9 @@ static void test_open_loop_sends_or_counts_what_is_due(void **state) {
         uint64_t due = 50ull * rates[i] / 1000;
         const struct load_result *result = &bench.result;
         assert_int_equal(fake_server_gets(bench.server) + result->unsent_count, due);
-        assert_int_equal(result->reads_count + result->unsent_count, due);
-        assert_int_equal(result->lateness_ns.count + result->held_count, result->reads_count);
+        assert_int_equal(result->read_ns.count + result->unsent_count, due);
+        assert_true(result->reads_count <= result->read_ns.count);
+        assert_int_equal(result->lateness_ns.count + result->held_count, result->read_ns.count);
         assert_true(result->busy_ns <= result->elapsed_ns);
         assert_int_equal(bench.result.wrong_count, 0);
         bench_disconnect();
@@ -248,11 +249,16 @@ static void test_a_backlog_is_not_worked_off(void **state) {
     bench_serve(&(struct fake_options){.features_count = FEATURES});
     bench_fill();
     bench_connect(false);
-    struct load_phase phase = {.duration_ns = 20ull * MS, .rate = RATE};
+    struct load_phase phase = {.warmup_ns = 20ull * MS, .duration_ns = 20ull * MS, .rate = RATE};
     assert_int_equal(bench_run(&phase), FST_OK);
     const struct load_result *result = &bench.result;
-    assert_int_equal(result->reads_count + result->unsent_count, 20ull * RATE / 1000);
-    assert_true(result->unsent_count > result->reads_count); /* no server answers so many */
+    uint64_t due = 40ull * RATE / 1000;
+    assert_int_equal(fake_server_gets(bench.server) + result->unsent_count, due);
+    assert_true(result->unsent_count > due / 2); /* no server answers so many */
+    assert_true(result->reads_count > 0);        /* although all was due before it is measured */
+    /* Answered later: what was in flight at the end, and the last turn. */
+    uint64_t later_max = 2ull * bench.options.connections_count * bench.options.depth;
+    assert_true(result->read_ns.count <= result->reads_count + later_max);
     assert_true(result->held_count > 0);
     bench_disconnect();
     fake_server_close(bench.server);
