@@ -90,7 +90,7 @@ static void rows_make(struct rows *rows, const struct row_options *options) {
     rows->rows_count = options->rows;
     rows->memory = malloc(rows->rows_count * rows->body.bytes);
     rows->reply = malloc((size_t)REPLY_ROWS * rows->later.bytes);
-    rows->places = malloc(rows->rows_count * sizeof *rows->places);
+    rows->places = calloc(rows->rows_count, sizeof *rows->places);
     FST_ASSERT(rows->memory && rows->reply && rows->places);
     memset(rows->memory, 0, rows->rows_count * rows->body.bytes);
     memset(rows->reply, 0, (size_t)REPLY_ROWS * rows->later.bytes);

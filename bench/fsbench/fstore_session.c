@@ -196,7 +196,7 @@ enum fst_status fstore_session_facts(int socket, struct fstore_facts *facts_out,
     Fst__ControlReply *reply = NULL;
     FST_TRY(control_ask(socket, &request, "status", &reply, error));
     memset(facts_out, 0, sizeof *facts_out);
-    bool is_status = reply->operation_case == FST__CONTROL_REPLY__OPERATION_STATUS;
+    bool is_status = reply && reply->operation_case == FST__CONTROL_REPLY__OPERATION_STATUS;
     for (size_t i = 0; is_status && i < reply->status->n_fields; i++) {
         const Fst__Field *field = reply->status->fields[i];
         char *room = strcmp(field->name, "version") == 0  ? facts_out->version

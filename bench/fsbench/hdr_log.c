@@ -85,15 +85,16 @@ static size_t histogram_encode(const struct histogram *histogram, uint8_t *out) 
 
 static void base64_encode(const uint8_t *data, size_t bytes, char *out) {
     static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    enum { NO_LETTER = 64 };
     for (size_t i = 0; i < bytes; i += 3) {
         uint32_t group = (uint32_t)data[i] << 16;
         if (i + 1 < bytes) group |= (uint32_t)data[i + 1] << 8;
         if (i + 2 < bytes) group |= data[i + 2];
         *out++ = letters[group >> 18];
         *out++ = letters[group >> 12 & 63];
-        *out++ = i + 1 < bytes ? letters[group >> 6 & 63] : '=';
-        *out++ = i + 2 < bytes ? letters[group & 63] : '=';
+        *out++ = letters[i + 1 < bytes ? group >> 6 & 63 : NO_LETTER];
+        *out++ = letters[i + 2 < bytes ? group & 63 : NO_LETTER];
     }
     *out = 0;
 }
