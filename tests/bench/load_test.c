@@ -249,17 +249,19 @@ static void test_a_backlog_is_not_worked_off(void **state) {
     bench_serve(&(struct fake_options){.features_count = FEATURES});
     bench_fill();
     bench_connect(false);
-    struct load_phase phase = {.warmup_ns = 20ull * MS, .duration_ns = 20ull * MS, .rate = RATE};
-    assert_int_equal(bench_run(&phase), FST_OK);
     const struct load_result *result = &bench.result;
-    uint64_t due = 40ull * RATE / 1000;
-    assert_int_equal(fake_server_gets(bench.server) + result->unsent_count, due);
-    assert_true(result->unsent_count > due / 2); /* no server answers so many */
-    assert_true(result->reads_count > 0);        /* although all was due before it is measured */
-    assert_true(result->read_ns.count > result->reads_count);
-    /* Answered later: what was in flight at the end, and the last turn. */
-    uint64_t later_max = 2ull * bench.options.connections_count * bench.options.depth;
-    assert_true(result->read_ns.count <= result->reads_count + later_max);
+    struct load_phase phase = {.rate = RATE};
+    /* Although all that is sent was due in the warm-up, what is answered later counts: once the
+     * machine lets this process run at all. */
+    for (uint64_t ms = 20; result->reads_count == 0; ms *= 2) {
+        uint64_t gets = fake_server_gets(bench.server);
+        phase.warmup_ns = phase.duration_ns = ms * MS;
+        assert_int_equal(bench_run(&phase), FST_OK);
+        uint64_t due = 2 * ms * RATE / 1000;
+        assert_int_equal(fake_server_gets(bench.server) - gets + result->unsent_count, due);
+        assert_true(result->unsent_count > due / 2); /* no server answers so many */
+    }
+    assert_true(result->read_ns.count > result->reads_count); /* there always is some in flight */
     assert_true(result->held_count > 0);
     bench_disconnect();
     fake_server_close(bench.server);

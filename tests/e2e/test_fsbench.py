@@ -153,8 +153,9 @@ def test_latencies_are_logged(address, tmp_path):
 def test_the_largest_rate_is_searched(address):
     """Against the real server; how large it is, is the machine's business."""
     online = ["online", "--server", address, *ITEMS, *SHORT, "--load", "--lateness-max", "0"]
-    online[online.index("200ms")] = "30ms"
-    result = fsbench(*online, "--find-max", "--slo", "p50=50ms", "--rate", "500")
+    online[online.index("200ms")] = "100ms"
+    online[online.index("--depth") + 1] = "64"  # room for what comes while fsbench does not run
+    result = fsbench(*online, "--find-max", "--slo", "p50=1s", "--rate", "500")
     found = result["find_max"]
     kept = [probe["rate"] for probe in found["probes"] if probe["kept"]]
     assert kept.count(found["rate"]) >= 2
