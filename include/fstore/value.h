@@ -166,8 +166,8 @@ FST_API size_t fst_list_encode(struct fst_type element, const struct fst_value *
 
 /* ---- looking at values ---- */
 
-/* Numbers, decimals (divided by their unit), timestamps (us) and bools (0, 1) as float64; NaN for
- * what is not given and for all other kinds. */
+/* Numbers, decimals (the float64 nearest to their value), timestamps (us) and bools (0, 1) as
+ * float64; NaN for what is not given and for all other kinds. */
 FST_API double fst_value_float64(const struct fst_value *value);
 
 /* Walks a vector or list: while (fst_elements_next(&elements, &element)) ... */

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/decimal.h"
+
 static_assert(sizeof(struct fst_type) == CLIENT_TYPE_BYTES, "a type is sent as it is");
 
 /* ---- types ---- */
@@ -208,12 +210,9 @@ double fst_value_float64(const struct fst_value *value) {
     case FST_KIND_INT64:
     case FST_KIND_TIMESTAMP:
         return (double)value->integer;
-    case FST_KIND_DECIMAL: {
-        /* Both are exact below 2^53 and 10^22, so the quotient is the nearest float64. */
-        double unit = 1;
-        for (uint8_t place = 0; place < value->type.scale; place++) unit *= 10;
-        return (double)value->integer / unit;
-    }
+    case FST_KIND_DECIMAL:
+        if (value->type.scale > FST_SCALE_MAX) return NAN;
+        return decimal_float64(value->integer, value->type.scale);
     case FST_KIND_FLOAT32:
     case FST_KIND_FLOAT64:
         return value->number;

@@ -271,6 +271,10 @@ static void test_numbers(void **state) {
     (void)state;
     struct fst_value value = fst_decimal(-1205, 2);
     assert_true(fst_value_float64(&value) == -12.05);
+    value = fst_decimal(INT64_C(5258986265376043509), 3); /* One rounding. */
+    assert_true(fst_value_float64(&value) == 5258986265376044.0);
+    value.type.scale = FST_SCALE_MAX + 1;
+    assert_true(isnan(fst_value_float64(&value)));
     value = fst_bool(true);
     assert_true(fst_value_float64(&value) == 1);
     value = fst_timestamp(-5);
