@@ -71,14 +71,10 @@ static void *scratch_get(struct get_batch *batch, size_t bytes) {
 
 /* ---- finishing one group ---- */
 
-static void null_bit_set(uint8_t *body, uint32_t column) {
-    body[column / 8] |= (uint8_t)(1u << (column % 8));
-}
-
 /* Null everywhere; values zero. */
 static void body_clear(const struct row_body *layout, uint8_t *body) {
     memset(body, 0, layout->bytes);
-    for (uint32_t c = 0; c < layout->columns_count; c++) null_bit_set(body, c);
+    for (uint32_t c = 0; c < layout->columns_count; c++) row_set_null(body, c);
 }
 
 static void reference_write(struct get_request *request, uint8_t *cell, struct bytes value) {
@@ -99,21 +95,6 @@ static void defaults_write(const struct get_target *target, uint8_t *body) {
         } else {
             memcpy(cell, feature->default_value.data, feature->default_value.bytes);
         }
-    }
-}
-
-/* Picks the group's columns out of a body in the layout of the current revision. */
-static void columns_copy(const struct plan_group *group, const uint8_t *from, uint8_t *to) {
-    const struct row_body *stored = &view_current(group->view)->layout.body;
-    memset(to, 0, group->body.bytes);
-    for (uint32_t c = 0; c < group->body.columns_count; c++) {
-        uint32_t column = group->columns[c];
-        if (row_is_null(from, column)) {
-            null_bit_set(to, c);
-            continue;
-        }
-        const struct row_column *cell = &stored->columns[column];
-        memcpy(to + group->body.columns[c].offset, from + cell->offset, cell->bytes);
     }
 }
 
@@ -145,10 +126,10 @@ static void body_write(struct get_batch *batch, const struct get_target *target,
         if (group->is_whole)
             memcpy(body, converted, current->bytes);
         else
-            columns_copy(group, converted, body);
+            copy_plan_run(&group->copy, &group->body, converted, body);
         batch->scratch_used = scratch_used;
     } else if (!group->is_whole) {
-        columns_copy(group, stored, body);
+        copy_plan_run(&group->copy, &group->body, stored, body);
     }
     if (group->body.references_count > 0) references_write(target, read, body);
 }

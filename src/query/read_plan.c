@@ -144,6 +144,12 @@ static uint32_t group_find(const struct read_plan *plan, const struct view *view
     return g;
 }
 
+static struct copy_columns group_columns(const struct plan_group *group) {
+    return (struct copy_columns){.from = &view_current(group->view)->layout.body,
+                                 .to = &group->body,
+                                 .columns = group->columns};
+}
+
 static void group_finish(struct plan_group *group, struct row_column *columns) {
     struct type types[FEATURES_MAX];
     const struct view *view = group->view;
@@ -160,54 +166,87 @@ static void group_finish(struct plan_group *group, struct row_column *columns) {
         uint32_t bytes = view->revisions[r].layout.body.bytes;
         if (bytes > group->stored_bytes_max) group->stored_bytes_max = bytes;
     }
+    struct copy_columns wanted = group_columns(group);
+    if (!group->is_whole) copy_plan_init(&group->copy, &wanted);
 }
 
-/* Memory of a plan: struct, groups, features, columns of views and bodies, in one block. */
-static struct read_plan *plan_alloc(uint32_t features_count) {
-    size_t groups = features_count * sizeof(struct plan_group);
-    size_t features = features_count * sizeof(struct plan_feature);
-    size_t columns = features_count * sizeof(uint32_t);
-    size_t cells = features_count * sizeof(struct row_column);
-    size_t head = bytes_align(sizeof(struct read_plan), 16);
-    uint8_t *memory = calloc(1, head + groups + features + columns + cells);
+/* Arrays with an element per feature, of which each group takes its part. */
+struct plan_arrays {
+    uint32_t *columns;
+    struct row_column *cells;
+    struct copy_run *runs;
+    struct copy_bits *bits;
+};
+
+/* The next array of a block being measured (memory NULL) or divided. */
+static void *array_take(uint8_t *memory, size_t *used_bytes, size_t count, size_t element_bytes) {
+    size_t at = *used_bytes;
+    *used_bytes = at + bytes_align(count * element_bytes, 16);
+    return memory ? memory + at : NULL;
+}
+
+/* Bytes of a plan and its arrays, in one block. */
+static size_t plan_divide(uint8_t *memory, uint32_t count, struct plan_arrays *arrays_out) {
+    size_t used = 0;
+    struct read_plan *plan = array_take(memory, &used, 1, sizeof *plan);
+    void *groups = array_take(memory, &used, count, sizeof *plan->groups);
+    void *features = array_take(memory, &used, count, sizeof *plan->features);
+    arrays_out->columns = array_take(memory, &used, count, sizeof *arrays_out->columns);
+    arrays_out->cells = array_take(memory, &used, count, sizeof *arrays_out->cells);
+    arrays_out->runs = array_take(memory, &used, count, sizeof *arrays_out->runs);
+    arrays_out->bits = array_take(memory, &used, count, sizeof *arrays_out->bits);
+    if (plan) {
+        plan->groups = groups;
+        plan->features = features;
+    }
+    return used;
+}
+
+static struct read_plan *plan_alloc(uint32_t features_count, struct plan_arrays *arrays_out) {
+    uint8_t *memory = calloc(1, plan_divide(NULL, features_count, arrays_out));
     if (!memory) return NULL;
-    struct read_plan *plan = (struct read_plan *)(void *)memory;
-    plan->groups = (struct plan_group *)(void *)(memory + head);
-    plan->features = (struct plan_feature *)(void *)(memory + head + groups);
-    return plan;
+    (void)plan_divide(memory, features_count, arrays_out);
+    return (struct read_plan *)(void *)memory;
 }
 
-static enum fst_status plan_fill(struct read_plan *plan, const struct draft *draft,
-                                 struct fst_error *error) {
-    uint32_t count = draft->wanted_count;
-    plan->features_count = count;
-    uint32_t *columns = (uint32_t *)(void *)(plan->features + count);
-    struct row_column *cells = (struct row_column *)(void *)(columns + count);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t g = group_find(plan, draft->wanted[i].view);
+/* Finds the view of each feature, and makes its group and entity if they are new. */
+static enum fst_status features_put(struct read_plan *plan, const struct draft *draft,
+                                    struct fst_error *error) {
+    plan->features_count = draft->wanted_count;
+    for (uint32_t i = 0; i < plan->features_count; i++) {
+        const struct view *view = draft->wanted[i].view;
+        uint32_t g = group_find(plan, view);
         if (g == plan->groups_count) {
-            plan->groups[g].view = draft->wanted[i].view;
-            FST_TRY(
-                entity_put(plan, draft->wanted[i].view->entity, &plan->groups[g].entity, error));
+            plan->groups[g].view = view;
+            FST_TRY(entity_put(plan, view->entity, &plan->groups[g].entity, error));
             plan->groups_count += 1;
         }
         plan->features[i] =
             (struct plan_feature){.group = g, .column = plan->groups[g].body.columns_count++};
     }
+    return FST_OK;
+}
+
+/* Gives each group its part of the arrays. */
+static void groups_finish(struct read_plan *plan, const struct draft *draft,
+                          struct plan_arrays arrays) {
     for (uint32_t g = 0; g < plan->groups_count; g++) {
         struct plan_group *group = &plan->groups[g];
-        group->columns = columns;
-        for (uint32_t i = 0; i < count; i++) {
-            if (plan->features[i].group == g) *columns++ = draft->wanted[i].column;
+        uint32_t count = group->body.columns_count;
+        group->columns = arrays.columns;
+        group->copy.runs = arrays.runs;
+        group->copy.bits = arrays.bits;
+        for (uint32_t i = 0; i < plan->features_count; i++) {
+            if (plan->features[i].group == g) *arrays.columns++ = draft->wanted[i].column;
         }
-        group_finish(group, cells);
-        cells += group->body.columns_count;
+        group_finish(group, arrays.cells);
+        arrays.cells += count;
+        arrays.runs += count;
+        arrays.bits += count;
         group->offset = plan->row_bytes;
         plan->row_bytes += group->bytes;
         if (group->body.references_count > 0) plan->has_references = true;
     }
-    entities_finish(plan);
-    return FST_OK;
 }
 
 static enum fst_status draft_fill(struct draft *draft, enum plan_kind kind,
@@ -236,14 +275,17 @@ enum fst_status read_plan_create(struct read_plan **plan_out, const struct catal
     if (!draft.wanted) return FST_NO_MEMORY;
     enum fst_status status = draft_fill(&draft, kind, names, count, error);
     if (status != FST_OK) goto done;
-    plan = plan_alloc(draft.wanted_count);
+    struct plan_arrays arrays;
+    plan = plan_alloc(draft.wanted_count, &arrays);
     if (!plan) {
         status = FST_NO_MEMORY;
         goto done;
     }
     plan->kind = kind;
-    status = plan_fill(plan, &draft, error);
+    status = features_put(plan, &draft, error);
     if (status != FST_OK) goto done;
+    groups_finish(plan, &draft, arrays);
+    entities_finish(plan);
     status = layout_of_read(plan);
     if (status != FST_OK) goto done;
     FST_ASSERT(read_plan_check(plan) == FST_OK);
@@ -273,6 +315,10 @@ enum fst_status read_plan_check(const struct read_plan *plan) {
             if (group->columns[c] != c) is_whole = false;
         }
         if (is_whole != group->is_whole) return FST_CORRUPT; /* Q3 */
+        struct copy_columns wanted = group_columns(group);
+        if (!is_whole && copy_plan_check(&group->copy, &wanted) != FST_OK) {
+            return FST_CORRUPT; /* Q4 */
+        }
     }
     if (at != plan->row_bytes) return FST_CORRUPT; /* Q1 */
     for (uint32_t i = 0; i < plan->features_count; i++) {

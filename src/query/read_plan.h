@@ -4,13 +4,14 @@
  * Names are resolved once, at PREPARE. The plan says which rows a key needs (groups, one per view),
  * which canonical key belongs to each entity, where each group lies in a reply row, and how a
  * stored body becomes the group's body: as one copy where the request takes a whole view in its
- * order (group is_whole), and cell by cell otherwise. The layout bytes of docs/protocol.md are made
- * here too; their XXH3 is the layout id.
+ * order (group is_whole), and in merged runs otherwise (copy_plan). The layout bytes of
+ * docs/protocol.md are made here too; their XXH3 is the layout id.
  *
  * Invariants, restated in read_plan_check():
  *   Q1  Groups lie one after another in the row, each a multiple of 8; their sum is row_bytes.
  *   Q2  Every feature lies inside its group, and every column index inside its view.
  *   Q3  A group is_whole exactly if its columns are those of the current revision, in order.
+ *   Q4  The copy plan of a group that is not whole passes its own check.
  *
  * Threads: made and used by one shard; reads only the catalog it was made from.
  * Memory:  one allocation, owned by the creator; it borrows views from the catalog and must be made
@@ -21,6 +22,7 @@
 
 #include "base/bytes.h"
 #include "model/definition.h"
+#include "query/copy_plan.h"
 
 enum {
     PLAN_GROUP_HEADER_BYTES = 32, /* status, event_us, created_us, lsn */
@@ -46,6 +48,7 @@ struct plan_group {
     bool has_defaults;
     struct row_body body;      /* of the group */
     uint32_t *columns;         /* column of the view per column of the body */
+    struct copy_plan copy;     /* from a body of the current revision; empty if is_whole */
     uint32_t stored_bytes_max; /* largest body of any revision */
 };
 
