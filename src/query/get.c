@@ -4,8 +4,6 @@
 
 #include "base/assert.h"
 
-enum { GROUP_STATUS = 0, GROUP_EVENT = 8, GROUP_CREATED = 16, GROUP_LSN = 24 };
-static_assert((int)GROUP_LSN + 8 == (int)PLAN_GROUP_HEADER_BYTES, "as in docs/protocol.md, GET");
 static_assert((int)FEATURES_MAX <= (int)GET_READS_MAX, "all groups of one key fit into one batch");
 
 enum fst_status get_batch_init(struct get_batch *batch, const struct get_store *store) {
@@ -42,19 +40,26 @@ enum fst_status get_keys_check(const struct read_plan *plan, struct bytes keys,
 }
 
 /* Scratch that one key may need at the most: joined keys, copies, one conversion. */
-static size_t key_scratch_bytes(const struct read_plan *plan) {
+static size_t key_scratch_bytes(const struct read_plan *plan, enum reply_shape shape) {
     size_t bytes = (size_t)plan->entities_count * (KEY_BYTES_MAX + 16);
     size_t largest = 0;
     for (uint32_t g = 0; g < plan->groups_count; g++) {
         size_t stored = bytes_align(plan->groups[g].stored_bytes_max, 16) + 16;
-        if (!plan->groups[g].is_whole) bytes += stored;
+        if (shape != REPLY_ROWS || !plan->groups[g].is_whole) bytes += stored;
         if (stored > largest) largest = stored;
     }
-    return bytes + 2 * largest + 64;
+    return bytes + largest + 64;
 }
 
+/* Rows decide for all shapes: what other shapes need beyond is the bodies of whole groups, which
+ * together are not larger than a row, but for what aligns them. */
+static_assert(GET_KEY_SCRATCH_BYTES_MAX + GET_ROW_BYTES_MAX + FEATURES_MAX * 32 <=
+                  GET_SCRATCH_BYTES,
+              "scratch for one key is enough, whatever the shape");
+
 enum fst_status get_plan_check(const struct read_plan *plan, struct fst_error *error) {
-    if (plan->row_bytes > GET_ROW_BYTES_MAX || key_scratch_bytes(plan) > GET_SCRATCH_BYTES) {
+    if (plan->row_bytes > GET_ROW_BYTES_MAX ||
+        key_scratch_bytes(plan, REPLY_ROWS) > GET_KEY_SCRATCH_BYTES_MAX) {
         return fst_error_set(error, FST_TOO_LARGE,
                              "expected features of at most %d bytes per key, found %u",
                              GET_ROW_BYTES_MAX, plan->row_bytes);
@@ -71,95 +76,36 @@ static void *scratch_get(struct get_batch *batch, size_t bytes) {
 
 /* ---- finishing one group ---- */
 
-/* Null everywhere; values zero. */
-static void body_clear(const struct row_body *layout, uint8_t *body) {
-    memset(body, 0, layout->bytes);
-    for (uint32_t c = 0; c < layout->columns_count; c++) row_set_null(body, c);
-}
-
-static void reference_write(struct get_request *request, uint8_t *cell, struct bytes value) {
-    struct row_reference reference = {.offset = (uint32_t)writer_used(request->heap),
-                                      .bytes = (uint32_t)value.bytes};
-    write_bytes(request->heap, value.data, value.bytes);
-    memcpy(cell, &reference, sizeof reference);
-}
-
-static void defaults_write(const struct get_target *target, uint8_t *body) {
-    const struct plan_group *group = target->group;
-    for (uint32_t c = 0; c < group->body.columns_count; c++) {
-        const struct feature *feature = &group->view->features[group->columns[c]];
-        if (!feature->has_default || !row_is_null(body, c)) continue;
-        uint8_t *cell = body + group->body.columns[c].offset;
-        if (type_fixed_bytes(feature->type) == 0) {
-            reference_write(target->request, cell, feature->default_value);
-        } else {
-            memcpy(cell, feature->default_value.data, feature->default_value.bytes);
-        }
-    }
-}
-
-/* Replaces the places of the partition by references into the reply's heap. */
-static void references_write(const struct get_target *target, const struct partition_read *read,
-                             uint8_t *body) {
-    const struct row_body *layout = &target->group->body;
-    for (uint32_t c = 0; c < layout->columns_count; c++) {
-        const struct row_column *cell = &layout->columns[c];
-        if (type_fixed_bytes(cell->type) != 0 || row_is_null(body, c)) continue;
-        struct bytes value = partition_value(read->partition, load_u64(body + cell->offset));
-        reference_write(target->request, body + cell->offset, value);
-    }
-}
-
-static void body_write(struct get_batch *batch, const struct get_target *target,
-                       const struct partition_read *read, uint8_t *body) {
-    const struct plan_group *group = target->group;
-    const struct view *view = group->view;
+/* The body that was read, in the layout of the current revision. */
+static const uint8_t *body_convert(struct get_batch *batch, const struct view *view,
+                                   const struct partition_read *read) {
+    if (read->revision + 1u == view->revisions_count) return read->copy;
+    FST_ASSERT(read->revision < view->revisions_count);
     const struct row_body *current = &view_current(view)->layout.body;
-    uint8_t *stored = read->copy;
-    if (read->revision + 1u != view->revisions_count) {
-        FST_ASSERT(read->revision < view->revisions_count);
-        size_t scratch_used = batch->scratch_used;
-        uint8_t *converted = scratch_get(batch, 2 * bytes_align(current->bytes, 16));
-        uint8_t *source = converted + bytes_align(current->bytes, 16);
-        memcpy(source, stored, read->body_bytes); /* The copy may lie in the reply itself. */
-        row_convert(&view->revisions[read->revision].layout.body, source, current, converted);
-        if (group->is_whole)
-            memcpy(body, converted, current->bytes);
-        else
-            copy_plan_run(&group->copy, &group->body, converted, body);
-        batch->scratch_used = scratch_used;
-    } else if (!group->is_whole) {
-        copy_plan_run(&group->copy, &group->body, stored, body);
-    }
-    if (group->body.references_count > 0) references_write(target, read, body);
+    uint8_t *converted = scratch_get(batch, current->bytes);
+    row_convert(&view->revisions[read->revision].layout.body, read->copy, current, converted);
+    return converted;
 }
 
 static void group_finish(struct get_batch *batch, const struct partition_read *read,
                          const struct get_target *target, int64_t now_us) {
     struct get_request *request = target->request;
     int64_t as_of_us = request->as_of_us == GET_NOW ? now_us : request->as_of_us;
-    const struct plan_group *group = target->group;
-    uint8_t *out = target->out;
-    uint8_t *body = out + PLAN_GROUP_HEADER_BYTES;
-    int64_t ttl_us = group->view->ttl_us;
-    bool is_there = read->is_found && read->event_us <= as_of_us;
-    if (!is_there) {
-        memset(out, 0, PLAN_GROUP_HEADER_BYTES);
-        store_u64(out + GROUP_STATUS, FST_NOT_FOUND);
-        body_clear(&group->body, body);
-    } else {
-        bool is_expired = ttl_us > 0 && read->event_us < as_of_us - ttl_us;
-        store_u64(out + GROUP_STATUS, is_expired ? FST_EXPIRED : FST_OK);
-        store_i64(out + GROUP_EVENT, read->event_us);
-        store_i64(out + GROUP_CREATED, read->created_us);
-        store_u64(out + GROUP_LSN, read->lsn);
+    const struct view *view = target->group->view;
+    size_t scratch_used = batch->scratch_used;
+    struct reply_row row = {.status = FST_NOT_FOUND};
+    if (read->is_found && read->event_us <= as_of_us) {
+        bool is_expired = view->ttl_us > 0 && read->event_us < as_of_us - view->ttl_us;
+        row.status = is_expired ? FST_EXPIRED : FST_OK;
+        row.event_us = read->event_us;
+        row.created_us = read->created_us;
+        row.lsn = read->lsn;
+        row.partition = read->partition;
+        if (!is_expired || request->serves_expired) row.body = body_convert(batch, view, read);
         *request->rows_found_total += 1;
-        if (is_expired && !request->serves_expired)
-            body_clear(&group->body, body);
-        else
-            body_write(batch, target, read, body);
     }
-    if (group->has_defaults) defaults_write(target, body);
+    reply_put(&request->reply, target->group, target->key, &row);
+    batch->scratch_used = scratch_used;
 }
 
 void get_batch_run(struct get_batch *batch) {
@@ -198,9 +144,9 @@ static struct bytes entity_key(struct get_batch *batch, const struct read_plan *
     return (struct bytes){.data = joined, .bytes = bytes};
 }
 
-static void key_reads_put(struct get_batch *batch, struct get_request *request, struct bytes key,
-                          uint8_t *row) {
-    const struct read_plan *plan = request->plan;
+static void key_reads_put(struct get_batch *batch, struct get_request *request, uint32_t number,
+                          struct bytes key) {
+    const struct read_plan *plan = request->reply.plan;
     struct partition_read wanted[PLAN_ENTITIES_MAX];
     for (uint32_t e = 0; e < plan->entities_count; e++) {
         const struct plan_entity *entity = &plan->entities[e];
@@ -215,32 +161,32 @@ static void key_reads_put(struct get_batch *batch, struct get_request *request, 
     }
     for (uint32_t g = 0; g < plan->groups_count; g++) {
         const struct plan_group *group = &plan->groups[g];
-        uint8_t *out = row + group->offset;
+        uint8_t *room = reply_body_room(&request->reply, group, number);
         struct partition_read *read = &batch->reads[batch->reads_count];
         *read = wanted[group->entity];
         read->view_id = group->view->id;
         read->body_bytes_max = group->stored_bytes_max;
-        read->copy = group->is_whole ? out + PLAN_GROUP_HEADER_BYTES
-                                     : scratch_get(batch, group->stored_bytes_max);
+        read->copy = room ? room : scratch_get(batch, group->stored_bytes_max);
         batch->targets[batch->reads_count] =
-            (struct get_target){.request = request, .group = group, .out = out};
+            (struct get_target){.request = request, .group = group, .key = number};
         batch->reads_count += 1;
     }
 }
 
 void get_batch_put(struct get_batch *batch, struct get_request *request) {
-    const struct read_plan *plan = request->plan;
-    FST_ASSERT(plan->has_references == (request->heap != NULL));
-    size_t scratch_bytes = key_scratch_bytes(plan);
+    const struct read_plan *plan = request->reply.plan;
+    FST_ASSERT(plan->has_references == (request->reply.heap != NULL));
+    size_t scratch_bytes = key_scratch_bytes(plan, request->reply.shape);
     FST_ASSERT(scratch_bytes <= GET_SCRATCH_BYTES);
     struct reader keys = reader_of(request->keys, request->keys_bytes);
-    for (uint32_t i = 0; i < request->keys_count; i++) {
+    reply_begin(&request->reply);
+    for (uint32_t i = 0; i < request->reply.keys_count; i++) {
         if (batch->reads_count + plan->groups_count > GET_READS_MAX ||
             batch->scratch_used + scratch_bytes > GET_SCRATCH_BYTES) {
             get_batch_run(batch);
         }
         struct bytes key = key_read(plan->key_types, plan->key_columns_count, &keys);
         FST_ASSERT(!keys.failed);
-        key_reads_put(batch, request, key, request->rows + (size_t)i * plan->row_bytes);
+        key_reads_put(batch, request, i, key);
     }
 }

@@ -1,32 +1,34 @@
 /*
- * get: answers online reads: keys in, reply rows out, many requests at a time.
+ * get: answers online reads: keys in, replies out, many requests at a time.
  *
  * Requests are put into a batch; every wanted row becomes one partition_read, whatever request it
- * belongs to, so that one prefetch pipeline covers the union of all keys of a tick. A group that
- * takes a whole view is copied by the partition straight into the reply; the others go through
- * scratch. Then ttl, as-of, defaults and nulls are settled group by group.
+ * belongs to, so that one prefetch pipeline covers the union of all keys of a tick. In a reply of
+ * rows, a group that takes a whole view is copied by the partition straight into its place; all
+ * others go through scratch. Then ttl and as-of are settled group by group, and query/reply.h
+ * writes what was found in the shape that was asked for.
  *
- *     put, put, ... -> [ partition_read x GET_READS_MAX ] -> partition_read_many -> group bodies
+ *     put, put, ... -> [ partition_read x GET_READS_MAX ] -> partition_read_many -> reply_put
  *
  * A row is served at t iff t - ttl <= event_us <= t (ttl 0: no lower bound). For GET_NOW the clock
  * is read after the rows, so that a row whose event time was now when it was written is never
  * ahead.
  *
- * Invariants: a request's rows are complete after the get_batch_run that follows its get_batch_put.
+ * Invariants: a request's reply is complete after the get_batch_run that follows its get_batch_put.
  * Threads: one shard, with a seat in the epoch of the partitions, between two quiet points.
- * Memory:  the batch owns its arrays, settled at init; rows and heap are the caller's.
+ * Memory:  the batch owns its arrays, settled at init; replies and heaps are the caller's.
  */
 #ifndef QUERY_GET_H
 #define QUERY_GET_H
 
-#include "query/read_plan.h"
+#include "query/reply.h"
 #include "storage/online/partition.h"
 
 enum {
     GET_READS_MAX = 1024,
     GET_KEYS_MAX = 10000,
-    GET_SCRATCH_BYTES = 1 << 20,
     GET_ROW_BYTES_MAX = 256 << 10,
+    GET_KEY_SCRATCH_BYTES_MAX = 1 << 20, /* for one key of a request for rows */
+    GET_SCRATCH_BYTES = 3 << 19,         /* for one key of any request, at least */
 };
 
 #define GET_NOW INT64_MIN
@@ -39,21 +41,19 @@ struct get_store {
 };
 
 struct get_request {
-    const struct read_plan *plan;
-    int64_t as_of_us; /* or GET_NOW */
+    struct reply reply; /* with its plan; reply.out is filled */
+    int64_t as_of_us;   /* or GET_NOW */
     bool serves_expired;
-    uint32_t keys_count;
-    const uint8_t *keys; /* canonical, one after another; checked by get_keys_check */
+    const uint8_t
+        *keys; /* reply.keys_count, canonical, one after another; checked by get_keys_check */
     size_t keys_bytes;
-    uint8_t *rows;       /* keys_count * plan->row_bytes, 8-byte aligned, to be filled */
-    struct writer *heap; /* where values without a fixed size go; NULL if the plan has none */
     uint64_t *rows_found_total; /* groups that had a row are added here */
 };
 
 struct get_target {
     struct get_request *request;
     const struct plan_group *group;
-    uint8_t *out; /* the group in its reply row */
+    uint32_t key; /* its number in the request */
 };
 
 struct get_batch {
@@ -76,7 +76,8 @@ FST_MUST_USE enum fst_status get_plan_check(const struct read_plan *plan, struct
 FST_MUST_USE enum fst_status get_keys_check(const struct read_plan *plan, struct bytes keys,
                                             uint32_t keys_count);
 
-/* Adds all rows of a request; runs the batch whenever it is full. */
+/* Adds all rows of a request, which keeps its place until the next run; runs the batch whenever it
+ * is full. */
 void get_batch_put(struct get_batch *batch, struct get_request *request);
 
 /* Finishes everything that was put. A heap that was too small has its `failed` set. */

@@ -1,5 +1,6 @@
 #include "query/read_plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -150,6 +151,13 @@ static struct copy_columns group_columns(const struct plan_group *group) {
                                  .columns = group->columns};
 }
 
+static struct number_columns group_numbers(const struct plan_group *group) {
+    return (struct number_columns){.from = &view_current(group->view)->layout.body,
+                                   .count = group->body.columns_count,
+                                   .columns = group->columns,
+                                   .features = group->features};
+}
+
 static void group_finish(struct plan_group *group, struct row_column *columns) {
     struct type types[FEATURES_MAX];
     const struct view *view = group->view;
@@ -173,9 +181,11 @@ static void group_finish(struct plan_group *group, struct row_column *columns) {
 /* Arrays with an element per feature, of which each group takes its part. */
 struct plan_arrays {
     uint32_t *columns;
+    uint32_t *features;
     struct row_column *cells;
     struct copy_run *runs;
     struct copy_bits *bits;
+    struct number_run *numbers;
 };
 
 /* The next array of a block being measured (memory NULL) or divided. */
@@ -192,9 +202,11 @@ static size_t plan_divide(uint8_t *memory, uint32_t count, struct plan_arrays *a
     void *groups = array_take(memory, &used, count, sizeof *plan->groups);
     void *features = array_take(memory, &used, count, sizeof *plan->features);
     arrays_out->columns = array_take(memory, &used, count, sizeof *arrays_out->columns);
+    arrays_out->features = array_take(memory, &used, count, sizeof *arrays_out->features);
     arrays_out->cells = array_take(memory, &used, count, sizeof *arrays_out->cells);
     arrays_out->runs = array_take(memory, &used, count, sizeof *arrays_out->runs);
     arrays_out->bits = array_take(memory, &used, count, sizeof *arrays_out->bits);
+    arrays_out->numbers = array_take(memory, &used, count, sizeof *arrays_out->numbers);
     if (plan) {
         plan->groups = groups;
         plan->features = features;
@@ -234,18 +246,61 @@ static void groups_finish(struct read_plan *plan, const struct draft *draft,
         struct plan_group *group = &plan->groups[g];
         uint32_t count = group->body.columns_count;
         group->columns = arrays.columns;
+        group->features = arrays.features;
         group->copy.runs = arrays.runs;
         group->copy.bits = arrays.bits;
+        group->numbers.runs = arrays.numbers;
         for (uint32_t i = 0; i < plan->features_count; i++) {
-            if (plan->features[i].group == g) *arrays.columns++ = draft->wanted[i].column;
+            if (plan->features[i].group != g) continue;
+            *arrays.columns++ = draft->wanted[i].column;
+            *arrays.features++ = i;
         }
         group_finish(group, arrays.cells);
         arrays.cells += count;
         arrays.runs += count;
         arrays.bits += count;
+        arrays.numbers += count;
         group->offset = plan->row_bytes;
         plan->row_bytes += group->bytes;
         if (group->body.references_count > 0) plan->has_references = true;
+    }
+}
+
+static const struct feature *feature_of(const struct read_plan *plan, uint32_t index) {
+    const struct plan_group *group = &plan->groups[plan->features[index].group];
+    return &group->view->features[group->columns[plan->features[index].column]];
+}
+
+/* Where everything lies in a reply in columns. */
+static void columns_finish(struct read_plan *plan) {
+    uint32_t at = 0;
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        plan->groups[g].columns_offset = at;
+        at += PLAN_VIEW_COLUMN_BYTES;
+    }
+    for (uint32_t i = 0; i < plan->features_count; i++) {
+        plan->features[i].columns_offset = at;
+        at += 1 + type_row_bytes(feature_of(plan, i)->type);
+    }
+    plan->columns_bytes = at;
+}
+
+/* How everything is converted for a matrix, as far as it can be. */
+static void numbers_finish(struct read_plan *plan) {
+    uint32_t count = 0;
+    while (count < plan->features_count && number_type_is_allowed(feature_of(plan, count)->type)) {
+        const struct feature *feature = feature_of(plan, count);
+        struct plan_feature *put = &plan->features[count++];
+        const uint8_t *value = feature->default_value.data;
+        put->fill_float32 = feature->has_default ? number_float32(feature->type, value) : NAN;
+        put->fill_float64 =
+            feature->has_default ? number_float64(feature->type, value) : (double)NAN;
+    }
+    plan->numbers_count = count;
+    if (count < plan->features_count) return;
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        struct number_columns wanted = group_numbers(&plan->groups[g]);
+        number_plan_init(&plan->groups[g].numbers, &wanted);
     }
 }
 
@@ -286,6 +341,8 @@ enum fst_status read_plan_create(struct read_plan **plan_out, const struct catal
     if (status != FST_OK) goto done;
     groups_finish(plan, &draft, arrays);
     entities_finish(plan);
+    columns_finish(plan);
+    numbers_finish(plan);
     status = layout_of_read(plan);
     if (status != FST_OK) goto done;
     FST_ASSERT(read_plan_check(plan) == FST_OK);
@@ -303,31 +360,62 @@ void read_plan_destroy(struct read_plan *plan) {
     free(plan);
 }
 
+static enum fst_status group_check(const struct plan_group *group) {
+    bool is_whole = group->body.columns_count == group->view->features_count;
+    for (uint32_t c = 0; c < group->body.columns_count; c++) {
+        if (group->columns[c] >= group->view->features_count) return FST_CORRUPT; /* Q2 */
+        if (group->columns[c] != c) is_whole = false;
+    }
+    if (is_whole != group->is_whole) return FST_CORRUPT; /* Q3 */
+    struct copy_columns wanted = group_columns(group);
+    return is_whole ? FST_OK : copy_plan_check(&group->copy, &wanted); /* Q4 */
+}
+
+static enum fst_status columns_check(const struct read_plan *plan) {
+    size_t at = 0;
+    for (uint32_t g = 0; g < plan->groups_count; g++, at += PLAN_VIEW_COLUMN_BYTES) {
+        if (plan->groups[g].columns_offset != at) return FST_CORRUPT; /* Q5 */
+    }
+    for (uint32_t i = 0; i < plan->features_count; i++) {
+        const struct plan_feature *feature = &plan->features[i];
+        if (feature->columns_offset != at) return FST_CORRUPT; /* Q5 */
+        at += 1 + plan->groups[feature->group].body.columns[feature->column].bytes;
+    }
+    return at == plan->columns_bytes ? FST_OK : FST_CORRUPT; /* Q5 */
+}
+
+static enum fst_status numbers_check(const struct read_plan *plan) {
+    if (plan->numbers_count > plan->features_count) return FST_CORRUPT; /* Q6 */
+    for (uint32_t i = 0; i <= plan->numbers_count && i < plan->features_count; i++) {
+        bool is_number = number_type_is_allowed(feature_of(plan, i)->type);
+        if (is_number != (i < plan->numbers_count)) return FST_CORRUPT; /* Q6 */
+    }
+    if (plan->numbers_count < plan->features_count) return FST_OK;
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        struct number_columns wanted = group_numbers(&plan->groups[g]);
+        FST_TRY(number_plan_check(&plan->groups[g].numbers, &wanted)); /* Q6 */
+    }
+    return FST_OK;
+}
+
 enum fst_status read_plan_check(const struct read_plan *plan) {
     uint32_t at = 0;
     for (uint32_t g = 0; g < plan->groups_count; g++) {
         const struct plan_group *group = &plan->groups[g];
         if (group->offset != at || group->bytes % 8 != 0) return FST_CORRUPT; /* Q1 */
         at += group->bytes;
-        bool is_whole = group->body.columns_count == group->view->features_count;
-        for (uint32_t c = 0; c < group->body.columns_count; c++) {
-            if (group->columns[c] >= group->view->features_count) return FST_CORRUPT; /* Q2 */
-            if (group->columns[c] != c) is_whole = false;
-        }
-        if (is_whole != group->is_whole) return FST_CORRUPT; /* Q3 */
-        struct copy_columns wanted = group_columns(group);
-        if (!is_whole && copy_plan_check(&group->copy, &wanted) != FST_OK) {
-            return FST_CORRUPT; /* Q4 */
-        }
+        FST_TRY(group_check(group));
     }
     if (at != plan->row_bytes) return FST_CORRUPT; /* Q1 */
     for (uint32_t i = 0; i < plan->features_count; i++) {
         const struct plan_feature *feature = &plan->features[i];
         if (feature->group >= plan->groups_count) return FST_CORRUPT; /* Q2 */
-        const struct row_body *body = &plan->groups[feature->group].body;
-        if (feature->column >= body->columns_count) return FST_CORRUPT; /* Q2 */
-        const struct row_column *cell = &body->columns[feature->column];
-        if (cell->offset + cell->bytes > body->bytes) return FST_CORRUPT; /* Q2 */
+        const struct plan_group *group = &plan->groups[feature->group];
+        if (feature->column >= group->body.columns_count) return FST_CORRUPT; /* Q2 */
+        const struct row_column *cell = &group->body.columns[feature->column];
+        if (cell->offset + cell->bytes > group->body.bytes) return FST_CORRUPT; /* Q2 */
+        if (group->features[feature->column] != i) return FST_CORRUPT;          /* Q2 */
     }
-    return FST_OK;
+    FST_TRY(columns_check(plan));
+    return numbers_check(plan);
 }

@@ -43,7 +43,7 @@ void control_call_send(struct shard *shard, struct conn *conn, const struct fram
     conn_reply_error(conn, frame, &fault);
 }
 
-static void reply_put(struct conn *conn, const struct control_call *call) {
+static void call_reply_put(struct conn *conn, const struct control_call *call) {
     struct frame request = {.opcode = FRAME_CONTROL, .request_id = call->request_id};
     if (call->error.status != FST_OK) {
         struct frame_error fault = {.status = call->error.status, .text = call->error.text};
@@ -68,7 +68,7 @@ static void reply_put(struct conn *conn, const struct control_call *call) {
 
 void control_call_end(struct shard *shard, struct control_call *call) {
     struct conn *conn = conns_find(&shard->conns, call->conn_id);
-    if (conn) reply_put(conn, call);
+    if (conn) call_reply_put(conn, call);
     shard->requests_open -= 1;
     shard->calls_open -= 1;
     shard->calls_bytes -= call->payload_bytes;

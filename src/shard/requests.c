@@ -11,6 +11,8 @@
 enum {
     GET_HEADER_BYTES = 32, /* of the request payload before the keys */
     GET_REPLY_HEAD = FRAME_HEADER_BYTES + 8,
+    GET_SERVE_EXPIRED = 1, /* options */
+    GET_STATUSES = 2,
     HELLO_REPLY_BYTES_MAX = FRAME_HEADER_BYTES + 128 + 2 * PARTITIONS_MAX,
     PREPARE_REPLY_HEAD = FRAME_HEADER_BYTES + 4 + 8,
     PREPARE_NAMES_MAX = FEATURES_MAX + 1,
@@ -198,6 +200,11 @@ struct get_fields {
     struct bytes keys;
 };
 
+static uint32_t options_known(uint8_t shape) {
+    bool is_matrix = reply_is_matrix((enum reply_shape)shape);
+    return is_matrix ? GET_SERVE_EXPIRED | GET_STATUSES : GET_SERVE_EXPIRED;
+}
+
 static bool get_decode(const struct shard *shard, const struct frame *frame,
                        struct get_fields *fields, struct fst_error *error) {
     struct reader reader = reader_of(frame->payload, frame->payload_bytes);
@@ -213,10 +220,10 @@ static bool get_decode(const struct shard *shard, const struct frame *frame,
     if (reader.failed) {
         status = fst_error_set(error, FST_BAD_FRAME, "GET: expected 32 bytes of header, found %u",
                                frame->payload_bytes);
-    } else if (fields->shape != 0) {
-        status =
-            fst_error_set(error, FST_BAD_FRAME, "GET shape: expected 0, found %u", fields->shape);
-    } else if (fields->options > 1) {
+    } else if (fields->shape >= REPLY_SHAPES) {
+        status = fst_error_set(error, FST_BAD_FRAME, "GET shape: expected 0 to %d, found %u",
+                               REPLY_SHAPES - 1, fields->shape);
+    } else if (fields->options & ~options_known(fields->shape)) {
         status = fst_error_set(error, FST_BAD_FRAME, "GET options: unknown bits in %#x",
                                fields->options);
     } else if (reserved != 0 || fields->deadline_us < 0) {
@@ -238,7 +245,7 @@ static bool get_decode(const struct shard *shard, const struct frame *frame,
 
 static void get_counts(struct shard *shard, const struct get_request *request) {
     metrics_add(shard->metrics, METRIC_GETS, 1);
-    metrics_add(shard->metrics, METRIC_KEYS_READ, request->keys_count);
+    metrics_add(shard->metrics, METRIC_KEYS_READ, request->reply.keys_count);
 }
 
 /* A reply above the limit never has room; another one has when the replies before it are taken. */
@@ -256,20 +263,27 @@ static void reply_fail(struct conn *conn, const struct frame *frame, bool is_abo
     fail(conn, frame, &error);
 }
 
-/* Rows go straight into the output; they are filled when the batch runs. */
+static void get_head_write(uint8_t *room, size_t bytes, const struct frame *frame,
+                           const struct reply *reply, size_t heap_bytes) {
+    bool is_matrix = reply_is_matrix(reply->shape);
+    frame_encode_reply(room, (uint32_t)bytes, FRAME_GET, frame->request_id, FST_OK);
+    store_u32(room + FRAME_HEADER_BYTES, reply->keys_count);
+    store_u32(room + FRAME_HEADER_BYTES + 4,
+              is_matrix ? reply->plan->features_count : (uint32_t)heap_bytes);
+}
+
+/* The reply goes straight into the output; it is filled when the batch runs. */
 static void get_serve_fixed(struct shard *shard, struct conn *conn, const struct frame *frame,
                             struct get_request *request) {
-    size_t bytes = GET_REPLY_HEAD + (size_t)request->keys_count * request->plan->row_bytes;
+    size_t bytes = GET_REPLY_HEAD + reply_bytes(&request->reply);
     size_t limit = shard->engine->limits.bulk_bytes_max;
     uint8_t *room = bytes <= limit ? conn_reply_room(conn, bytes) : NULL;
     if (!room) {
         reply_fail(conn, frame, bytes > limit, limit);
         return;
     }
-    frame_encode_reply(room, (uint32_t)bytes, FRAME_GET, frame->request_id, FST_OK);
-    store_u32(room + FRAME_HEADER_BYTES, request->keys_count);
-    store_u32(room + FRAME_HEADER_BYTES + 4, 0);
-    request->rows = room + GET_REPLY_HEAD;
+    get_head_write(room, bytes, frame, &request->reply, 0);
+    request->reply.out = room + GET_REPLY_HEAD;
     conn_reply_commit(conn, bytes);
     get_batch_put(&shard->gets, request);
 }
@@ -277,24 +291,25 @@ static void get_serve_fixed(struct shard *shard, struct conn *conn, const struct
 /* Replies with a heap are made aside, because their size is known only at the end. */
 static void get_serve_heap(struct shard *shard, struct conn *conn, const struct frame *frame,
                            struct get_request *request) {
-    size_t rows_bytes = (size_t)request->keys_count * request->plan->row_bytes;
+    struct reply *reply = &request->reply;
+    size_t fixed_bytes = reply_bytes(reply);
     struct arena *arena = &shard->arena;
     size_t limit = shard->engine->limits.output_bytes_max;
-    request->rows = rows_bytes <= limit ? arena_get(arena, rows_bytes) : NULL;
+    reply->out = fixed_bytes <= limit ? arena_get(arena, fixed_bytes) : NULL;
     size_t heap_max = arena->capacity_bytes - arena->used_bytes;
     if (heap_max > limit) heap_max = limit;
-    uint8_t *heap = request->rows && heap_max > 64 ? arena_get(arena, heap_max - 64) : NULL;
+    uint8_t *heap = reply->out && heap_max > 64 ? arena_get(arena, heap_max - 64) : NULL;
     if (!heap) {
-        reply_fail(conn, frame, rows_bytes > limit, limit);
+        reply_fail(conn, frame, fixed_bytes > limit, limit);
         return;
     }
     struct writer w = writer_of(heap, heap_max - 64);
-    request->heap = &w;
+    reply->heap = &w;
     get_batch_run(&shard->gets); /* Others' reads keep their own heaps. */
     get_batch_put(&shard->gets, request);
     get_batch_run(&shard->gets);
     size_t heap_bytes = writer_used(&w);
-    size_t bytes = GET_REPLY_HEAD + rows_bytes + heap_bytes;
+    size_t bytes = GET_REPLY_HEAD + fixed_bytes + heap_bytes;
     bool is_above = bytes > limit || (w.failed && heap_max == limit);
     uint8_t *room = w.failed || is_above ? NULL : conn_reply_room(conn, bytes);
     arena->used_bytes = (size_t)(heap - arena->memory); /* The heap is the newest piece. */
@@ -302,11 +317,9 @@ static void get_serve_heap(struct shard *shard, struct conn *conn, const struct 
         reply_fail(conn, frame, is_above, limit);
         return;
     }
-    frame_encode_reply(room, (uint32_t)bytes, FRAME_GET, frame->request_id, FST_OK);
-    store_u32(room + FRAME_HEADER_BYTES, request->keys_count);
-    store_u32(room + FRAME_HEADER_BYTES + 4, (uint32_t)heap_bytes);
-    memcpy(room + GET_REPLY_HEAD, request->rows, rows_bytes);
-    if (heap_bytes) memcpy(room + GET_REPLY_HEAD + rows_bytes, heap, heap_bytes);
+    get_head_write(room, bytes, frame, reply, heap_bytes);
+    memcpy(room + GET_REPLY_HEAD, reply->out, fixed_bytes);
+    if (heap_bytes) memcpy(room + GET_REPLY_HEAD + fixed_bytes, heap, heap_bytes);
     conn_reply_commit(conn, bytes);
 }
 
@@ -324,16 +337,23 @@ static void get_serve(struct shard *shard, struct conn *conn, const struct frame
                   "GET keys: expected as many as keys_count says, of the layout's key columns");
         return;
     }
+    enum reply_shape shape = (enum reply_shape)fields.shape;
+    if (reply_shape_check(handle->read, shape, &error) != FST_OK) {
+        fail(conn, frame, &error);
+        return;
+    }
     struct get_request *request = arena_get(&shard->arena, sizeof *request);
     if (!request) {
         fail_text(conn, frame, FST_OVERLOADED, "no memory for this request now");
         return;
     }
     *request = (struct get_request){
-        .plan = handle->read,
+        .reply = {.plan = handle->read,
+                  .shape = shape,
+                  .has_statuses = fields.options & GET_STATUSES,
+                  .keys_count = fields.keys_count},
         .as_of_us = fields.as_of_us,
-        .serves_expired = fields.options & 1,
-        .keys_count = fields.keys_count,
+        .serves_expired = fields.options & GET_SERVE_EXPIRED,
         .keys = fields.keys.data,
         .keys_bytes = fields.keys.bytes,
         .rows_found_total = &shard->rows_found,

@@ -53,6 +53,70 @@ def test_service_over_two_entities(server):
     assert other["maximum"][0] == "NOT_FOUND" and other["age"] == ("PRESENT", 33)
 
 
+def test_shapes_say_the_same(server):
+    """Present, null with and without default, expired and missing, in every shape."""
+    c = server.connect()
+    w = c.writing("t.profile")
+    rows = [
+        (NOW, 1, 1.1, "gold", 40, True),
+        (NOW, 2, None, None, None, None),
+        (NOW - 366 * 86_400_000_000, 3, 3.5, "old", 16777217, False),
+    ]
+    assert c.write(w, rows) == [wire.OK] * 3
+    assert c.write(c.writing("t.fast"), [(NOW, 1, 2**60 + 1)]) == [wire.OK]
+    keys = [key(n) for n in (3, 1, 4, 2, 1)]
+    layout = c.features("t.profile:label", "t.fast:n", "t.profile:score", "t.profile:age")
+    for options in (0, 1):
+        want = c.get(layout, keys, options=options)
+        assert c.columns(layout, keys, options=options) == want
+    assert want[0]["label"] == ("EXPIRED", b"old") and want[1]["n"] == ("PRESENT", 2**60 + 1)
+
+    layout = c.features("t.profile:vip", "t.profile:age", "t.profile:score", "t.fast:n")
+    numbers, found = c.matrix(layout, keys, shape=3, options=2)
+    assert numbers[1] == numbers[4] == (1, 40, 1.1, 2.0**60)
+    assert [str(n) for n in numbers[3]] == ["nan", "nan", "0.5", "nan"]
+    assert str(numbers[0]) == str(numbers[2]) == str(numbers[3])
+    assert found == [(4, 4, 4, 3), (0, 0, 0, 0), (3, 3, 3, 3), (1, 1, 1, 3), (0, 0, 0, 0)]
+    narrow, none = c.matrix(layout, keys, shape=2, options=1)
+    assert none is None
+    assert narrow[0][:3] == (0, 16777216, 3.5)
+    assert narrow[1][2] == struct.unpack("<f", struct.pack("<f", 1.1))[0]
+    assert c.matrix(layout, keys, shape=3, options=3)[1][0] == (4, 4, 4, 3)
+
+
+def test_decimals_in_a_matrix(server):
+    c = server.connect()
+    assert c.write(c.writing("t.limits"), [(NOW, "b", 1, -1205, None)]) == [wire.OK]
+    layout = c.features("t.limits:maximum")
+    numbers, found = c.matrix(layout, [card("b", 1), card("b", 2)], shape=3, options=2)
+    assert numbers[0] == (-12.05,) and str(numbers[1]) == "(nan,)"
+    assert found == [(wire.OK,), (wire.NOT_FOUND,)]
+
+
+def test_shapes_share_a_tick(server):
+    """All shapes at once, pipelined: each request is answered in its own."""
+    c = server.connect()
+    assert c.write(c.writing("t.profile", "age"), [(NOW, n, n) for n in range(40)]) == [0] * 40
+    layout = c.features("t.profile:age", "t.profile:vip")
+    sent = {}
+    for n in range(48):
+        keys = [key(n + i) for i in range(n % 9 + 1)]
+        sent[c.send(wire.GET, c.get_payload(layout, keys, shape=n % 4), layout.handle)] = n
+    for _ in range(48):
+        reply = c.receive()
+        n = sent.pop(reply.request_id)
+        assert reply.status == wire.OK
+        ages = [n + i if n + i < 40 else None for i in range(n % 9 + 1)]
+        if n % 4 < 2:
+            decode = (wire.decode_rows, wire.decode_columns)[n % 4]
+            rows = decode(layout, reply.payload)
+            found = [r["age"][1] if r["age"][0] == "PRESENT" else None for r in rows]
+        else:
+            numbers, _ = wire.decode_matrix(layout, reply.payload, n % 4, False)
+            found = [None if r[0] != r[0] else r[0] for r in numbers]
+        assert found == ages
+
+
 def test_order_of_rows(server):
     """(event, created, lsn) decides; a late row is STALE and changes nothing."""
     c = server.connect()
@@ -318,8 +382,13 @@ def get_parts(layout, **change):
 
 
 BAD_GETS = [
-    (dict(shape=1), wire.BAD_FRAME, "shape"),
+    (dict(shape=4), wire.BAD_FRAME, "shape"),
+    (dict(shape=255), wire.BAD_FRAME, "shape"),
     (dict(options=2), wire.BAD_FRAME, "options"),
+    (dict(shape=1, options=2), wire.BAD_FRAME, "options"),
+    (dict(shape=2, options=4), wire.BAD_FRAME, "options"),
+    (dict(shape=2), wire.INVALID, "t.profile:label of type string"),
+    (dict(shape=3, options=3), wire.INVALID, "t.profile:label of type string"),
     (dict(zero=1), wire.BAD_FRAME, "reserved"),
     (dict(deadline=-1), wire.BAD_FRAME, "deadline"),
     (dict(count=0, keys=b""), wire.BAD_FRAME, "keys_count"),

@@ -262,6 +262,25 @@ def test_a_reply_that_never_has_room(make_server, name, option):
     assert "65536" in reply.error()[1]
 
 
+def test_reply_size(make_server):
+    """A reply has at most 16 MiB in every shape: of one request two fit and two do not."""
+    server = make_server(shards=1).start()
+    features = "".join(f"      - {{name: f{n}, type: float64}}\n" for n in range(250))
+    wide = f"  - name: wide\n    entity: customer\n    features:\n{features}"
+    server.apply(DEFINITIONS.replace("services:", wide + "services:"))
+    c = server.connect()
+    layout = c.features("t.wide:*")
+    for shape, most in ((0, 2**24 // layout.row_bytes), (1, 7368), (2, 10000), (3, 8388)):
+        for count, status in ((most, wire.OK), (most + 8, wire.TOO_LARGE)):
+            if count > 10000:
+                continue
+            payload = c.get_payload(layout, [key(n) for n in range(count)], shape=shape)
+            reply = c.call(wire.GET, payload, layout.handle)
+            assert reply.status == status, (shape, count)
+            assert status == wire.OK or "fewer keys" in reply.error()[1]
+    assert c.call(wire.PING).status == wire.OK
+
+
 def test_memory_limit(make_server):
     """New rows are refused FULL; those that are there can still be updated and read."""
     server = make_server(shards=1)

@@ -190,6 +190,16 @@ class Connection:
         assert reply.status == OK, (reply.status, reply.error())
         return decode_rows(layout, reply.payload)
 
+    def columns(self, layout, keys, **more):
+        reply = self.call(GET, self.get_payload(layout, keys, shape=1, **more), layout.handle)
+        assert reply.status == OK, (reply.status, reply.error())
+        return decode_columns(layout, reply.payload)
+
+    def matrix(self, layout, keys, shape, **more):
+        reply = self.call(GET, self.get_payload(layout, keys, shape=shape, **more), layout.handle)
+        assert reply.status == OK, (reply.status, reply.error())
+        return decode_matrix(layout, reply.payload, shape, more.get("options", 0) & 2)
+
     def write_payload(self, layout, rows, created=False, ack=1, sequence=None):
         """rows: (event_us, [created_us,] key values..., feature values...); None is null."""
         if sequence is None:
@@ -278,3 +288,61 @@ def decode_rows(layout, payload):
             result[f["name"]] = (name, value)
         out.append(result)
     return out
+
+
+SIZES = {1: 1, 2: 4, 3: 8, 4: 4, 5: 8, 6: 8, 7: 8, 8: 8, 9: 8, 10: 16, 12: 8}
+
+
+def decode_columns(layout, payload):
+    """The same as decode_rows, from columns; vectors are not decoded."""
+    r = Reader(payload)
+    count, heap_bytes = r.unpack("II")
+    room = (count + 7) // 8 * 8
+    heap = payload[len(payload) - heap_bytes :] if heap_bytes else b""
+
+    def array(form):
+        values = r.unpack(f"{room}{form}")
+        assert not any(values[count:])
+        return values[:count]
+
+    out = [{"rows": []} for _ in range(count)]
+    for _ in layout.groups:
+        events, created, lsns, row_statuses = array("q"), array("q"), array("Q"), array("B")
+        for key in range(count):
+            out[key]["rows"].append(
+                (row_statuses[key], events[key], created[key], lsns[key])
+            )
+    for f in layout.features:
+        nulls, size = array("B"), SIZES[f["kind"]]
+        data = r.take(room * size)
+        assert not any(data[count * size :])
+        for key in range(count):
+            status = out[key]["rows"][f["group"]][0]
+            name = {
+                OK: "NULL" if nulls[key] else "PRESENT",
+                NOT_FOUND: "NOT_FOUND",
+                EXPIRED: "EXPIRED",
+            }[status]
+            value = data[key * size : (key + 1) * size]
+            form = KINDS.get(f["kind"])
+            if form:
+                value = struct.unpack(form, value)[0]
+            elif f["kind"] != 10:
+                at, length = struct.unpack("<II", value)
+                assert at + length <= len(heap)
+                value = heap[at : at + length]
+            out[key][f["name"]] = (name, value)
+    assert r.take(heap_bytes) == heap and r.done()
+    return out
+
+
+def decode_matrix(layout, payload, shape, has_statuses):
+    """Rows of numbers, and rows of statuses or None."""
+    r = Reader(payload)
+    count, features = r.unpack("II")
+    assert features == len(layout.features)
+    form = f"{features}{'f' if shape == 2 else 'd'}"
+    numbers = [r.unpack(form) for _ in range(count)]
+    found = [tuple(r.take(features)) for _ in range(count)] if has_statuses else None
+    assert r.done()
+    return numbers, found

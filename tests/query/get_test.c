@@ -13,14 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/hash.h"
 #include "catalog_fixture.h"
-#include "query/get.h"
-#include "query/row_set.h"
+#include "get_fixture.h"
 
-enum { PARTITIONS = 4, KEYS = 60, HEAP_BYTES = 1 << 20, NOW_US = 100000 };
+enum { KEYS = 60, HEAP_BYTES = 1 << 20, NOW_US = 100000 };
 
 /* The newest row of a customer in `profile`, as the test wrote it. */
 struct newest {
@@ -36,13 +33,7 @@ struct newest {
 
 struct bench {
     struct catalog_fixture *fixture;
-    struct epoch epoch;
-    struct partition_budget budget;
-    char paths[PARTITIONS][64];
-    struct partition *partitions[PARTITIONS];
-    uint64_t lsns[PARTITIONS];
-    struct get_batch batch;
-    uint64_t found;
+    struct get_fixture store;
     uint8_t *heap;
 };
 
@@ -52,69 +43,15 @@ static uint64_t random_next(uint64_t *seed) {
 }
 
 static void bench_init(struct bench *b) {
-    memset(b, 0, sizeof *b);
     b->fixture = catalog_fixture_create();
     b->heap = malloc(HEAP_BYTES);
-    epoch_init(&b->epoch, 1);
-    epoch_enter(&b->epoch, 0);
-    b->budget.limit_bytes = 256 << 20;
-    struct get_store store = {.io = io_posix(),
-
-                              .partitions = b->partitions,
-                              .partitions_count = PARTITIONS,
-                              .secret = {.k0 = 1, .k1 = 2}};
-    for (uint32_t p = 0; p < PARTITIONS; p++) {
-        snprintf(b->paths[p], sizeof b->paths[p], "/dev/shm/fstore-get-test-%d-%u", getpid(), p);
-        struct partition_options options = {.io = io_posix(),
-                                            .epoch = &b->epoch,
-                                            .budget = &b->budget,
-                                            .secret = store.secret,
-                                            .partition = p,
-                                            .reserve_bytes = 64 << 20,
-                                            .path = b->paths[p]};
-        enum partition_origin origin;
-        assert_int_equal(partition_open(&b->partitions[p], &options, &origin, NULL), FST_OK);
-        assert_int_equal(origin, PARTITION_NEW);
-    }
-    assert_int_equal(get_batch_init(&b->batch, &store), FST_OK);
+    get_fixture_init(&b->store);
 }
 
 static void bench_deinit(struct bench *b) {
-    get_batch_deinit(&b->batch);
-    for (uint32_t p = 0; p < PARTITIONS; p++) {
-        partition_close(b->partitions[p]);
-        unlink(b->paths[p]);
-    }
+    get_fixture_deinit(&b->store);
     catalog_fixture_destroy(b->fixture);
     free(b->heap);
-}
-
-/* Applies one image of a revision of a view. */
-static void image_apply(struct bench *b, const struct view *view, uint32_t revision,
-                        const uint8_t *image, const char *heap, size_t heap_bytes) {
-    static uint64_t body[4096];
-    const struct row_layout *layout = &view->revisions[revision].layout;
-    struct log_rows_header header = {.view_id = view->id,
-                                     .revision = (uint16_t)revision,
-                                     .rows_count = 1,
-                                     .heap_bytes = (uint32_t)bytes_align(heap_bytes, 8)};
-    uint8_t *at = (uint8_t *)body;
-    memset(body, 0, sizeof body);
-    memcpy(at, &header, sizeof header);
-    memcpy(at + sizeof header, image, layout->image_bytes);
-    if (heap_bytes) memcpy(at + sizeof header + layout->image_bytes, heap, heap_bytes);
-    size_t body_bytes = sizeof header + layout->image_bytes + header.heap_bytes;
-    assert_int_equal(log_rows_check(view, (uint8_t *)body, body_bytes), FST_OK);
-    struct bytes key = row_key(layout, image, (const uint8_t *)heap);
-    uint32_t p = hash_partition(key.data, key.bytes, PARTITIONS);
-    struct log_record_header record = {.type = LOG_RECORD_ROWS,
-                                       .partition = (uint16_t)p,
-                                       .lsn = ++b->lsns[p],
-                                       .bytes = (uint32_t)(sizeof record + body_bytes)};
-    uint8_t status;
-    assert_int_equal(
-        partition_apply(b->partitions[p], view, &record, (uint8_t *)body, true, &status), FST_OK);
-    assert_int_equal(status, FST_OK);
 }
 
 static void null_set(uint8_t *body, uint32_t column) {
@@ -137,8 +74,11 @@ static void profile_write(struct bench *b, int64_t customer_id, const struct new
         else
             memcpy(body + layout->body.columns[c].offset, values[c], layout->body.columns[c].bytes);
     }
-    size_t heap_bytes = row->is_null[1] ? 0 : name.bytes;
-    image_apply(b, view, row->revision, image, row->name, heap_bytes);
+    struct get_image put = {.revision = row->revision,
+                            .image = image,
+                            .heap = row->name,
+                            .heap_bytes = row->is_null[1] ? 0 : name.bytes};
+    get_fixture_apply(&b->store, view, &put);
 }
 
 static struct read_plan *plan_make(struct bench *b, const char *const *names) {
@@ -168,18 +108,18 @@ static const uint8_t *cell_at(const struct read_plan *plan, const uint8_t *row, 
 
 static void reads_run(struct bench *b, const struct read_plan *plan, const int64_t *keys,
                       uint32_t keys_count, uint8_t *rows, struct writer *heap) {
-    struct get_request request = {.plan = plan,
+    struct get_request request = {.reply = {.plan = plan,
+                                            .keys_count = keys_count,
+                                            .out = rows,
+                                            .heap = plan->has_references ? heap : NULL},
                                   .as_of_us = NOW_US,
-                                  .keys_count = keys_count,
                                   .keys = (const uint8_t *)keys,
                                   .keys_bytes = keys_count * sizeof *keys,
-                                  .rows = rows,
-                                  .heap = plan->has_references ? heap : NULL,
-                                  .rows_found_total = &b->found};
+                                  .rows_found_total = &b->store.found};
     struct bytes bytes = {.data = request.keys, .bytes = request.keys_bytes};
     assert_int_equal(get_keys_check(plan, bytes, keys_count), FST_OK);
-    get_batch_put(&b->batch, &request);
-    get_batch_run(&b->batch);
+    get_batch_put(&b->store.batch, &request);
+    get_batch_run(&b->store.batch);
 }
 
 /* Compares features of one reply row; `columns` are columns of profile. */
@@ -242,8 +182,7 @@ static void test_random_profiles(void **state) {
         snprintf(row->name, sizeof row->name, "%.*s", (int)(random_next(&seed) % 10),
                  "abcdefghijkl");
         profile_write(&b, (int64_t)k, row);
-        epoch_enter(&b.epoch, 0);
-        for (uint32_t p = 0; p < PARTITIONS; p++) partition_reclaim(b.partitions[p]);
+        get_fixture_reclaim(&b.store);
         if (step % 50 != 0) continue;
         const struct shape *shape = &shapes[step / 50 % 4];
         struct read_plan *plan = plan_make(&b, shape->names);
@@ -257,9 +196,7 @@ static void test_random_profiles(void **state) {
         }
         read_plan_destroy(plan);
     }
-    for (uint32_t p = 0; p < PARTITIONS; p++) {
-        assert_int_equal(partition_check(b.partitions[p], &b.fixture->catalog, NULL), FST_OK);
-    }
+    get_fixture_check(&b.store, &b.fixture->catalog);
     bench_deinit(&b);
 }
 
@@ -290,7 +227,7 @@ static void test_ttl(void **state) {
         store_i64(image + ROW_KEY_OFFSET, key);
         const struct row_layout *layout = &view_current(view)->layout;
         store_i64(image + layout->body_offset + layout->body.columns[1].offset, 77);
-        image_apply(&b, view, 0, image, NULL, 0);
+        get_fixture_apply(&b.store, view, &(struct get_image){.image = image});
         reads_run(&b, plan, &key, 1, row, NULL);
         enum fst_status status;
         bool is_null;
@@ -317,15 +254,13 @@ static void test_now(void **state) {
     profile_write(&b, 2, &row);
     int64_t keys[] = {1, 2};
     _Alignas(8) uint8_t rows[256];
-    struct get_request request = {.plan = plan,
+    struct get_request request = {.reply = {.plan = plan, .keys_count = 2, .out = rows},
                                   .as_of_us = GET_NOW,
-                                  .keys_count = 2,
                                   .keys = (const uint8_t *)keys,
                                   .keys_bytes = sizeof keys,
-                                  .rows = rows,
-                                  .rows_found_total = &b.found};
-    get_batch_put(&b.batch, &request);
-    get_batch_run(&b.batch);
+                                  .rows_found_total = &b.store.found};
+    get_batch_put(&b.store.batch, &request);
+    get_batch_run(&b.store.batch);
     assert_int_equal(load_u64(rows), FST_OK);
     assert_int_equal(load_u64(rows + plan->row_bytes), FST_NOT_FOUND);
     read_plan_destroy(plan);
