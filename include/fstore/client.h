@@ -172,6 +172,16 @@ FST_API int32_t fst_handle_find(const struct fst_handle *handle, const char *nam
 
 /* ---- replies ---- */
 
+/* The form in which a read is answered. All say the same. Rows suit a few keys and everything about
+ * them; columns suit many keys, a feature at a time; a matrix goes into a model as it is, but has
+ * neither times nor anything that is no number. */
+enum fst_shape {
+    FST_SHAPE_ROWS = 0,
+    FST_SHAPE_COLUMNS = 1,
+    FST_SHAPE_FLOAT32 = 2, /* matrices */
+    FST_SHAPE_FLOAT64 = 3
+};
+
 struct fst_reply {
     enum fst_status status;
     const char *text;  /* why not FST_OK; else "" */
@@ -184,15 +194,18 @@ struct fst_reply {
     const uint8_t *row_statuses;
     uint32_t refused_count;
 
-    /* Of a control request: the fst.ControlReply. Of a read: the rows as they came. */
+    /* Of a control request: the fst.ControlReply. Of a read: what came, in its shape. */
     const uint8_t *data;
     uint32_t bytes;
 
     const struct fst_handle *handle; /* of a read or write */
-    const uint8_t *heap;             /* of a read, behind the rows */
+    const uint8_t *heap;             /* of a read in rows or columns, behind them */
+    enum fst_shape shape;            /* of a read */
+    bool has_statuses;               /* of a matrix: they came with it */
 };
 
-/* One feature of one row of a read. Indices beyond the end give a value of no kind, not given. */
+/* One feature of one row of a read in rows or columns. Indices beyond the end, and a matrix, give a
+ * value of no kind, not given. */
 FST_API struct fst_value fst_reply_value(const struct fst_reply *reply, uint32_t row,
                                          uint32_t feature);
 
@@ -204,13 +217,40 @@ struct fst_row {
     int64_t created_us;
     uint64_t lsn;
 };
+/* In rows or columns; a matrix has none: FST_ROW_MISSING. */
 FST_API struct fst_row fst_reply_row(const struct fst_reply *reply, uint32_t row,
                                      uint32_t view_index);
 
-/* All features of all rows as a dense matrix, row after row, each value as fst_value_float64() has
- * it. Features from `features_count` on are left out; missing ones are NaN. */
+/* One feature of all rows, as it lies in a reply in columns: arrays of rows_count elements, of any
+ * alignment, borrowed like the reply. What is null is the feature's default, or 0:
+ *
+ *     struct fst_reply_column age = fst_reply_column(&reply, 3);
+ *     int32_t ages[KEYS];
+ *     memcpy(ages, age.values, sizeof ages);
+ */
+struct fst_reply_column {
+    struct fst_type type;
+    uint32_t value_bytes; /* of each value */
+    const void *values;   /* little-endian; string, bytes, list: uint32_t offset in heap, bytes */
+    const uint8_t *nulls; /* 1 where the row has no value, else 0 */
+    const uint8_t *rows;  /* enum fst_presence of the rows of the feature's view */
+};
+/* Of any other reply, or beyond the features: NULL and 0. */
+FST_API struct fst_reply_column fst_reply_column(const struct fst_reply *reply, uint32_t feature);
+
+/* The numbers of a reply of any shape, row after row: features 0 to `features_count` - 1 of every
+ * row, whatever order the server has them in. They are those of fst_value_float64(): the default
+ * for what is not there, or NaN; NaN, too, for features that are no numbers or not there. Both
+ * copy whole rows out of a matrix of their own type; other shapes are converted, and what becomes
+ * float32 by way of float64 is rounded twice. */
 FST_API void fst_reply_matrix(const struct fst_reply *reply, uint32_t features_count,
                               double *matrix_out);
+FST_API void fst_reply_matrix_float32(const struct fst_reply *reply, uint32_t features_count,
+                                      float *matrix_out);
+/* Why each of those numbers is there or not (enum fst_presence; FST_ROW_MISSING beyond the
+ * features). False, and nothing is written, for a matrix whose statuses were not asked for. */
+FST_API bool fst_reply_presences(const struct fst_reply *reply, uint32_t features_count,
+                                 uint8_t *presences_out);
 
 /* ---- reading ---- */
 
@@ -229,11 +269,14 @@ struct fst_get_options {
     int64_t as_of_us;    /* the moment asked for; FST_NOW */
     int64_t deadline_us; /* the server need not answer after this long; 0: no limit */
     bool serves_expired; /* values past their ttl too; they stay FST_ROW_EXPIRED */
+    bool has_statuses; /* with a matrix: fst_reply_presences(), a byte per number; else no effect */
+    enum fst_shape shape;
 };
 #define FST_NOW INT64_MIN
 
-/* One reply row per key, in their order. `options` may be NULL: now, no deadline, no expired
- * values. */
+/* One reply row per key, in their order. `options` may be NULL: rows, now, no deadline, no expired
+ * values. FST_INVALID, naming the feature, for a matrix of a handle with a feature that is no
+ * number: bool, int32, int64, float32, float64, decimal or timestamp. */
 FST_API enum fst_status fst_get(const struct fst_keys *keys, const struct fst_get_options *options,
                                 struct fst_reply *reply_out);
 

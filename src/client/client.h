@@ -134,7 +134,11 @@ struct fst_call client_waiter_call(struct client_waiter *waiter, struct fst_clie
 enum fst_status client_wait(struct client_waiter *waiter, enum fst_status submitted,
                             const struct fst_error *error);
 
-/* ---- reply.c ---- */
+/* ---- reply.c, matrix.c ---- */
+
+static inline bool client_shape_is_matrix(enum fst_shape shape) {
+    return shape == FST_SHAPE_FLOAT32 || shape == FST_SHAPE_FLOAT64;
+}
 
 /* Checks the payload of a good reply to this request and makes the reply of it. */
 FST_MUST_USE enum fst_status client_reply_decode(const struct client_request *request,

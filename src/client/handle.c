@@ -50,7 +50,7 @@ void client_handle_destroy(struct fst_handle *handle) {
     free(handle->features);
     free(handle->places);
     free(handle->views);
-    free(handle->view_offsets);
+    free(handle->view_places);
     free(handle);
 }
 
@@ -91,11 +91,11 @@ static uint32_t view_find(const struct fst_handle *handle, const char *name) {
 static enum fst_status views_adopt(struct fst_handle *handle, const struct client_layout *layout) {
     size_t count = (size_t)handle->views_count + layout->groups_count;
     void *views = handle->views;
-    void *offsets = handle->view_offsets;
+    void *offsets = handle->view_places;
     if (!array_grow(&views, count, sizeof *handle->views)) return FST_NO_MEMORY;
     handle->views = views;
-    if (!array_grow(&offsets, count, sizeof *handle->view_offsets)) return FST_NO_MEMORY;
-    handle->view_offsets = offsets;
+    if (!array_grow(&offsets, count, sizeof *handle->view_places)) return FST_NO_MEMORY;
+    handle->view_places = offsets;
     uint32_t known_count = handle->views_count;
     uint32_t found_count = 0;
     for (uint32_t g = 0; g < layout->groups_count; g++) {
@@ -109,7 +109,8 @@ static enum fst_status views_adopt(struct fst_handle *handle, const struct clien
             return FST_BAD_FRAME; /* One view in two groups. */
         }
         handle->views[index].ttl_us = group->ttl_us;
-        handle->view_offsets[index] = group->offset;
+        handle->view_places[index] =
+            (struct client_view_place){.offset = group->offset, .group = g};
     }
     return found_count >= known_count ? FST_OK : FST_LAYOUT_CHANGED;
 }
@@ -126,15 +127,23 @@ static uint32_t feature_find(const struct fst_handle *handle, uint32_t guess, ui
     return handle->features_count;
 }
 
-static struct client_place place_of(const struct client_layout *layout,
-                                    const struct client_layout_feature *feature) {
+/* `columns_offset` is that of the feature, and then of the next. */
+static struct client_place place_of(const struct client_layout *layout, uint32_t number,
+                                    uint32_t *columns_offset) {
+    const struct client_layout_feature *feature = &layout->features[number];
     uint32_t group_offset = layout->groups[feature->group].offset;
+    uint32_t bytes = client_type_bytes(feature->type);
+    uint32_t offset = *columns_offset;
+    *columns_offset = offset + 1 + (bytes > 0 ? bytes : CLIENT_REFERENCE_BYTES);
     return (struct client_place){
         .offset = feature->offset,
         .null_offset = group_offset + CLIENT_GROUP_HEAD_BYTES + feature->null_bit / 8,
         .null_mask = (uint8_t)(1u << (feature->null_bit % 8)),
         .group_offset = group_offset,
-        .bytes = client_type_bytes(feature->type),
+        .bytes = bytes,
+        .group = feature->group,
+        .number = number,
+        .columns_offset = offset,
     };
 }
 
@@ -152,8 +161,6 @@ static void feature_adopt(struct fst_handle *handle, const struct client_layout 
     }
     column->type = feature->type;
     column->has_default = feature->has_default;
-    handle->places[index] = place_of(layout, feature);
-    if (handle->places[index].bytes == 0) handle->has_heap = true;
 }
 
 static enum fst_status features_adopt(struct fst_handle *handle,
@@ -168,6 +175,8 @@ static enum fst_status features_adopt(struct fst_handle *handle,
     uint32_t known_count = handle->features_count;
     uint32_t found_count = 0;
     bool is_first = known_count == 0;
+    handle->is_in_order = true;
+    handle->columns_bytes = layout->groups_count * CLIENT_VIEW_COLUMN_BYTES;
     for (uint32_t i = 0; i < layout->features_count; i++) {
         const struct client_layout_feature *feature = &layout->features[i];
         uint32_t view_index = view_find(handle, layout->groups[feature->group].view);
@@ -175,6 +184,9 @@ static enum fst_status features_adopt(struct fst_handle *handle,
             is_first ? handle->features_count : feature_find(handle, i, view_index, feature->name);
         if (index < known_count) found_count += 1;
         feature_adopt(handle, layout, index, feature);
+        handle->places[index] = place_of(layout, i, &handle->columns_bytes);
+        if (handle->places[index].bytes == 0) handle->has_heap = true;
+        if (index != i) handle->is_in_order = false;
     }
     if (handle->is_write && handle->features_count > known_count && !is_first) {
         return FST_BAD_FRAME; /* A write has its features named one by one. */

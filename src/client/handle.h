@@ -20,15 +20,24 @@
 #include "client/layout.h"
 #include "fstore/client.h"
 
-enum { CLIENT_KEY_COLUMNS_MAX = 64 };
+enum { CLIENT_KEY_COLUMNS_MAX = 64, CLIENT_VIEW_COLUMN_BYTES = 25 };
 
-/* Where a feature lies in a reply row. */
+/* Where a feature lies in a reply. */
 struct client_place {
     uint32_t offset;
     uint32_t null_offset; /* of the byte with its null bit */
     uint8_t null_mask;
     uint32_t group_offset;
-    uint32_t bytes; /* of its value; 0: it lies in the heap */
+    uint32_t bytes;          /* of its value; 0: it lies in the heap */
+    uint32_t group;          /* number of its view in the layout */
+    uint32_t number;         /* its own number in the layout */
+    uint32_t columns_offset; /* of its arrays in columns, per row */
+};
+
+/* Where a view lies in a reply. */
+struct client_view_place {
+    uint32_t offset; /* in a row */
+    uint32_t group;  /* its number in the layout */
 };
 
 struct fst_handle {
@@ -41,7 +50,9 @@ struct fst_handle {
     uint32_t in_flight;           /* requests of it */
     uint32_t generation;
     bool is_write;
-    bool has_heap; /* some feature has no fixed size */
+    bool has_heap;          /* some feature has no fixed size */
+    bool is_in_order;       /* features have the server's order */
+    uint32_t columns_bytes; /* of a reply in columns, per row */
     uint32_t keys_count;
     uint32_t features_count;
     uint32_t views_count;
@@ -49,7 +60,7 @@ struct fst_handle {
     struct fst_column *features;
     struct client_place *places; /* of the features */
     struct fst_view *views;
-    uint32_t *view_offsets; /* of their groups in a row */
+    struct client_view_place *view_places;
 };
 
 /* A handle for `count` names; FST_TOO_LARGE when they do not fit into a request. */

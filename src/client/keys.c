@@ -2,7 +2,7 @@
 #include "base/assert.h"
 #include "client/client.h"
 
-enum { GET_HEAD_BYTES = 32 };
+enum { GET_HEAD_BYTES = 32, GET_SERVE_EXPIRED = 1, GET_STATUSES = 2 };
 
 struct fst_keys {
     struct fst_handle *handle;
@@ -108,6 +108,24 @@ static enum fst_status keys_check(const struct fst_keys *keys, struct fst_error 
     return FST_OK;
 }
 
+static enum fst_status shape_check(const struct fst_handle *handle,
+                                   const struct fst_get_options *options, struct fst_error *error) {
+    if (options->shape > FST_SHAPE_FLOAT64) {
+        return fst_error_set(error, FST_INVALID, "expected one of enum fst_shape, found %d",
+                             (int)options->shape);
+    }
+    if (!client_shape_is_matrix(options->shape)) return FST_OK;
+    for (uint32_t i = 0; i < handle->features_count; i++) {
+        const struct fst_column *feature = &handle->features[i];
+        if (client_type_is_number(feature->type)) continue;
+        char type[FST_TYPE_TEXT_BYTES];
+        fst_type_format(feature->type, type);
+        return fst_error_set(error, FST_INVALID, "a matrix has numbers, and %s:%s is of type %s",
+                             feature->view, feature->name, type);
+    }
+    return FST_OK;
+}
+
 enum fst_status fst_submit_get(const struct fst_keys *keys, const struct fst_get_options *options,
                                const struct fst_call *call, struct fst_error *error) {
     static const struct fst_get_options defaults = {.as_of_us = FST_NOW};
@@ -115,6 +133,8 @@ enum fst_status fst_submit_get(const struct fst_keys *keys, const struct fst_get
     struct fst_handle *handle = keys->handle;
     struct client_request *request = NULL;
     FST_TRY(keys_check(keys, error));
+    FST_TRY(shape_check(handle, options, error));
+    bool has_statuses = options->has_statuses && client_shape_is_matrix(options->shape);
     FST_TRY(client_request_create(handle->client, FRAME_GET, call, &request, error));
     uint8_t *room = client_buffer_append(&request->frame, GET_HEAD_BYTES + keys->canonical.bytes);
     if (!room) return fst_error_set(error, FST_NO_MEMORY, "no memory for a request");
@@ -122,13 +142,16 @@ enum fst_status fst_submit_get(const struct fst_keys *keys, const struct fst_get
     store_i64(room + 8, options->as_of_us);
     store_i64(room + 16, options->deadline_us);
     store_u32(room + 24, keys->count);
-    room[28] = 0;
-    room[29] = options->serves_expired;
+    room[28] = (uint8_t)options->shape;
+    room[29] = (uint8_t)(options->serves_expired ? GET_SERVE_EXPIRED : 0);
+    if (has_statuses) room[29] |= GET_STATUSES;
     store_u16(room + 30, 0);
     memcpy(room + GET_HEAD_BYTES, keys->canonical.data, keys->canonical.bytes);
     request->handle = handle;
     request->generation = keys->generation;
     request->rows_count = keys->count;
+    request->shape = options->shape;
+    request->has_statuses = has_statuses;
     return client_request_submit(handle->client, request, error);
 }
 

@@ -53,6 +53,10 @@ uint32_t client_type_bytes(struct fst_type type) {
     }
 }
 
+bool client_type_is_number(struct fst_type type) {
+    return type.kind >= FST_KIND_BOOL && type.kind <= FST_KIND_TIMESTAMP;
+}
+
 bool client_type_is_equal(struct fst_type a, struct fst_type b) {
     return memcmp(&a, &b, sizeof a) == 0;
 }

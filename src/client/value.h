@@ -14,7 +14,12 @@
 #include "base/bytes.h"
 #include "fstore/value.h"
 
-enum { CLIENT_TYPE_BYTES = 8, CLIENT_KEY_BYTES_MAX = 256, CLIENT_FIXED_BYTES_MAX = 16 };
+enum {
+    CLIENT_TYPE_BYTES = 8,
+    CLIENT_REFERENCE_BYTES = 8,
+    CLIENT_KEY_BYTES_MAX = 256,
+    CLIENT_FIXED_BYTES_MAX = 16
+};
 
 /* Eight bytes of a frame. FST_BAD_FRAME for what is no type. */
 FST_MUST_USE enum fst_status client_type_decode(struct reader *reader, struct fst_type *type_out);
@@ -22,6 +27,8 @@ FST_MUST_USE enum fst_status client_type_decode(struct reader *reader, struct fs
 /* Bytes of a value of fixed size; 0 for string, bytes and list. */
 uint32_t client_type_bytes(struct fst_type type);
 bool client_type_is_equal(struct fst_type a, struct fst_type b);
+/* Whether its values can be in a matrix. */
+bool client_type_is_number(struct fst_type type);
 /* The type of the elements of a list or vector. */
 struct fst_type client_type_element(struct fst_type type);
 

@@ -34,6 +34,8 @@ struct client_request {
     struct fst_handle *handle;  /* or NULL */
     uint32_t generation;        /* of the handle's columns when the frame was made */
     uint32_t rows_count;        /* of a read or write */
+    enum fst_shape shape;       /* of the reply to a read */
+    bool has_statuses;          /* of that reply */
     uint32_t attempts;          /* how often it was sent, at least in part */
     bool has_effect;            /* it changes something on the server */
     bool is_repeatable;         /* sending it again is harmless */

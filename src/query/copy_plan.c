@@ -51,7 +51,7 @@ void copy_plan_init(struct copy_plan *plan, const struct copy_columns *wanted) {
 /* ---- copying ---- */
 
 static uint64_t bits_load(const uint8_t *body, const struct copy_bits *bits) {
-    const uint8_t *word = body + bits->from / WORD_BITS * 8;
+    const uint8_t *word = body + (size_t)(bits->from / WORD_BITS) * 8;
     uint32_t shift = bits->from % WORD_BITS;
     uint64_t found = load_u64(word) >> shift;
     if (shift + bits->count > WORD_BITS) found |= load_u64(word + 8) << (WORD_BITS - shift);
@@ -64,7 +64,7 @@ void copy_plan_run(const struct copy_plan *plan, const struct row_body *to, cons
     store_u64(out + to->bytes - 8, 0); /* what follows the last value */
     for (uint32_t i = 0; i < plan->bits_count; i++) {
         const struct copy_bits *bits = &plan->bits[i];
-        uint8_t *word = out + bits->to / WORD_BITS * 8;
+        uint8_t *word = out + (size_t)(bits->to / WORD_BITS) * 8;
         store_u64(word, load_u64(word) | bits_load(from, bits) << (bits->to % WORD_BITS));
     }
     for (uint32_t i = 0; i < plan->runs_count; i++) {

@@ -227,6 +227,7 @@ static enum fst_status features_put(struct read_plan *plan, const struct draft *
     plan->features_count = draft->wanted_count;
     for (uint32_t i = 0; i < plan->features_count; i++) {
         const struct view *view = draft->wanted[i].view;
+        FST_ASSERT(view);
         uint32_t g = group_find(plan, view);
         if (g == plan->groups_count) {
             plan->groups[g].view = view;

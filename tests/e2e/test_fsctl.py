@@ -762,7 +762,8 @@ def test_the_example_program(make_server):
     command = [str(BUILD / "examples" / "scoring"), f"127.0.0.1:{server.port}", "3", "4", "7500"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "score 2.500\nwritten, and on disk\n" in done.stdout
+    numbers = "1 2 50 10 0 nan nan nan 0 nan nan"
+    assert f"score 2.500\ninput {numbers}\nwritten, and on disk\n" in done.stdout
     (found,) = server.json("get", "--features", "customer_last_tx:*", "customer_id=3")
     assert (
         found["values"]["customer_last_tx:amount"] == 75.0

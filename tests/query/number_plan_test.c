@@ -26,7 +26,7 @@ static const struct number_case {
     {"false", {.kind = TYPE_BOOL}, 0, 0, 0},
     {"least int32", {.kind = TYPE_INT32}, INT32_MIN, -2147483648.0, -2147483648.0f},
     {"int32 to the even float32", {.kind = TYPE_INT32}, 16777217, 16777217, 16777216},
-    {"int32 of 25 bits and one", {.kind = TYPE_INT32}, 16777219, 16777219, 16777220},
+    {"int32 of 25 bits and one", {.kind = TYPE_INT32}, 16777219, 16777219, 16777220.0f},
     {"least int64", {.kind = TYPE_INT64}, INT64_MIN, -0x1p63, -0x1p63f},
     {"greatest int64", {.kind = TYPE_INT64}, INT64_MAX, 0x1p63, 0x1p63f},
     {"int64 to the even float64", {.kind = TYPE_INT64}, (1LL << 53) + 1, 0x1p53, 0x1p53f},

@@ -18,6 +18,8 @@
 
 #include "fstore/fstore.h"
 
+enum { INPUTS_MAX = 64 };
+
 struct payment {
     int64_t customer_id;
     int64_t terminal_id;
@@ -100,6 +102,22 @@ static int payment_score(struct scorer *scorer, const struct payment *payment) {
     return EXIT_SUCCESS;
 }
 
+/* The same features as a model takes them: numbers in the order of the service, NaN where there is
+ * none. A call for many keys gives a row for each. */
+static int input_print(struct scorer *scorer) {
+    struct fst_get_options options = {.as_of_us = FST_NOW, .shape = FST_SHAPE_FLOAT32};
+    struct fst_reply reply;
+    float input[INPUTS_MAX];
+    uint32_t count = fst_handle_features_count(scorer->features);
+    if (count > INPUTS_MAX) count = INPUTS_MAX;
+    if (fst_get(scorer->keys, &options, &reply) != FST_OK) return failed("reading", reply.text);
+    fst_reply_matrix_float32(&reply, count, input);
+    printf("input");
+    for (uint32_t i = 0; i < count; i++) printf(" %g", (double)input[i]);
+    printf("\n");
+    return EXIT_SUCCESS;
+}
+
 static int payment_write(struct scorer *scorer, const struct payment *payment) {
     struct fst_reply reply;
     fst_batch_clear(scorer->batch);
@@ -134,6 +152,7 @@ int main(int argc, char **argv) {
     struct scorer scorer = {.client = NULL};
     int result = scorer_open(&scorer, argv[1]);
     if (result == EXIT_SUCCESS) result = payment_score(&scorer, &payment);
+    if (result == EXIT_SUCCESS) result = input_print(&scorer);
     if (result == EXIT_SUCCESS) result = payment_write(&scorer, &payment);
     scorer_close(&scorer);
     return result;
