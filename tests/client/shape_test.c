@@ -328,6 +328,7 @@ static const struct wrong {
 } wrongs[] = {
     {"rows", FST_SHAPE_FLOAT32, 0, 0, ROWS - 1},
     {"features", FST_SHAPE_FLOAT32, 0, 4, 2},
+    {"features, of the right size", FST_SHAPE_FLOAT32, 15, 4, 4},
     {"a byte too few", FST_SHAPE_FLOAT32, -1, 0, ROWS},
     {"a byte too many", FST_SHAPE_FLOAT64, 1, 0, ROWS},
     {"status", FST_SHAPE_FLOAT64, 0, 8 + 8 * ROWS * 3 + 4, 2},
