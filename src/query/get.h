@@ -44,8 +44,7 @@ struct get_request {
     struct reply reply; /* with its plan; reply.out is filled */
     int64_t as_of_us;   /* or GET_NOW */
     bool serves_expired;
-    const uint8_t
-        *keys; /* reply.keys_count, canonical, one after another; checked by get_keys_check */
+    const uint8_t *keys; /* as many as the reply has, canonical, one after another; checked */
     size_t keys_bytes;
     uint64_t *rows_found_total; /* groups that had a row are added here */
 };
@@ -62,7 +61,7 @@ struct get_batch {
     size_t scratch_used;
     struct partition_read *reads;
     struct get_target *targets;
-    uint8_t *scratch; /* bodies of groups that are not whole, keys that are not contiguous */
+    uint8_t *scratch; /* bodies that are not read in place, keys that are not contiguous */
 };
 
 FST_MUST_USE enum fst_status get_batch_init(struct get_batch *batch, const struct get_store *store);

@@ -492,6 +492,50 @@ static void test_shapes_share_a_batch(void **state) {
     world_deinit(&w);
 }
 
+/* Rows that take a tenth of all scratch: in columns, where none is read in place, the batch runs
+ * whenever it is full. */
+static void test_wide_rows(void **state) {
+    (void)state;
+    enum { WIDE = 3, WIDE_KEYS = 20 };
+    static const struct type wide[WIDE] = {{.kind = TYPE_VECTOR, .elements = TYPE_VECTOR_MAX},
+                                           {.kind = TYPE_VECTOR, .elements = TYPE_VECTOR_MAX},
+                                           {.kind = TYPE_VECTOR, .elements = TYPE_VECTOR_MAX}};
+    static struct world w;
+    world_init(&w, random_of_environment());
+    int64_t keys[WIDE_KEYS];
+    struct bytes names[VIEWS];
+    static const char *const texts[VIEWS] = {"t.v0:*", "t.v1:*", "t.v2:*"};
+    for (int64_t i = 0; i < WIDE_KEYS; i++) keys[i] = i;
+    for (uint32_t v = 0; v < VIEWS; v++) {
+        names[v] = (struct bytes){.data = (const uint8_t *)texts[v], .bytes = 6};
+        struct test_view *part = &w.parts[v];
+        static uint8_t zeros[TYPE_VECTOR_MAX * sizeof(float)];
+        for (uint32_t c = 0; c < WIDE; c++) {
+            part->features[c] = (struct feature){.type = wide[c]};
+            snprintf(part->features[c].name.text, NAME_BYTES_MAX, "f%u", c);
+            part->features[c].has_default = v == 1;
+            part->features[c].default_value = (struct bytes){.data = zeros, .bytes = sizeof zeros};
+        }
+        w.views[v].features_count = WIDE;
+        for (uint32_t r = 0; r < 2; r++) {
+            revision_init(&w.views[v], r, wide, WIDE, part->columns[r]);
+        }
+    }
+    struct read_plan *plan;
+    assert_int_equal(read_plan_create(&plan, &w.catalog, PLAN_FEATURES, names, VIEWS, NULL),
+                     FST_OK);
+    assert_int_equal(get_plan_check(plan, NULL), FST_OK);
+    struct get_request request = {.reply = {.keys_count = WIDE_KEYS},
+                                  .as_of_us = NOW_US,
+                                  .keys = (const uint8_t *)keys,
+                                  .keys_bytes = sizeof keys};
+    request_run(&w, plan, REPLY_ROWS, &request);
+    request_run(&w, plan, REPLY_COLUMNS, &request);
+    columns_check(&w, plan, WIDE_KEYS);
+    read_plan_destroy(plan);
+    world_deinit(&w);
+}
+
 /* A matrix is refused for the first feature that is no number, by its name and type. */
 static void test_matrix_of_what_is_no_number(void **state) {
     (void)state;
@@ -527,6 +571,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes_agree),
         cmocka_unit_test(test_shapes_share_a_batch),
+        cmocka_unit_test(test_wide_rows),
         cmocka_unit_test(test_matrix_of_what_is_no_number),
     };
     return cmocka_run_group_tests_name("query/reply", tests, NULL, NULL);
