@@ -144,32 +144,46 @@ static struct bytes entity_key(struct get_batch *batch, const struct read_plan *
     return (struct bytes){.data = joined, .bytes = bytes};
 }
 
+/* Where the rows of one entity of a request's key are. */
+struct entity_place {
+    const struct partition *partition;
+    struct bytes key;
+    uint64_t hash;
+};
+
+static void read_put(struct get_batch *batch, struct get_request *request, uint32_t number,
+                     const struct plan_group *group, const struct entity_place *place) {
+    uint8_t *room = reply_body_room(&request->reply, group, number);
+    struct partition_read *read = &batch->reads[batch->reads_count];
+    read->partition = place->partition; /* One by one: its answers need no clearing. */
+    read->key = place->key;
+    read->hash = place->hash;
+    read->key_bytes_fixed = request->reply.plan->entities[group->entity].key_bytes_fixed;
+    read->view_id = group->view->id;
+    read->body_bytes_max = group->stored_bytes_max;
+    read->copy = room ? room : scratch_get(batch, group->stored_bytes_max);
+    batch->targets[batch->reads_count] =
+        (struct get_target){.request = request, .group = group, .key = number};
+    batch->reads_count += 1;
+}
+
 static void key_reads_put(struct get_batch *batch, struct get_request *request, uint32_t number,
                           struct bytes key) {
     const struct read_plan *plan = request->reply.plan;
-    struct partition_read wanted[PLAN_ENTITIES_MAX];
+    struct entity_place places[PLAN_ENTITIES_MAX];
     for (uint32_t e = 0; e < plan->entities_count; e++) {
         const struct plan_entity *entity = &plan->entities[e];
         struct bytes own = entity_key(batch, plan, entity, key);
         uint32_t p = hash_partition(own.data, own.bytes, batch->store.partitions_count);
-        wanted[e] = (struct partition_read){
+        places[e] = (struct entity_place){
             .partition = batch->store.partitions[p],
             .key = own,
             .hash = partition_hash(&batch->store.secret, entity->entity->id, own),
-            .key_bytes_fixed = entity->key_bytes_fixed,
         };
     }
     for (uint32_t g = 0; g < plan->groups_count; g++) {
         const struct plan_group *group = &plan->groups[g];
-        uint8_t *room = reply_body_room(&request->reply, group, number);
-        struct partition_read *read = &batch->reads[batch->reads_count];
-        *read = wanted[group->entity];
-        read->view_id = group->view->id;
-        read->body_bytes_max = group->stored_bytes_max;
-        read->copy = room ? room : scratch_get(batch, group->stored_bytes_max);
-        batch->targets[batch->reads_count] =
-            (struct get_target){.request = request, .group = group, .key = number};
-        batch->reads_count += 1;
+        read_put(batch, request, number, group, &places[group->entity]);
     }
 }
 

@@ -145,7 +145,7 @@ void partition_reclaim(struct partition *partition);
 
 /* ---- reading: any thread with a seat ---- */
 
-enum { PARTITION_READ_WINDOW = 32 };
+enum { PARTITION_READ_WINDOW = 16 };
 
 /* One wanted row. The caller fills the first part; hash comes from partition_hash(). */
 struct partition_read {
