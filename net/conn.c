@@ -337,6 +337,22 @@ static struct conn *slot_get(struct conns *conns, int socket) {
     return conn;
 }
 
+/* Counts one more; false if there are too many. */
+static bool total_take(struct conns *conns) {
+    struct conns_total *total = conns->options.total;
+    if (total == NULL) return true;
+    if (atomic_fetch_add_explicit(&total->open_count, 1, memory_order_relaxed) < total->max) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&total->open_count, 1, memory_order_relaxed);
+    return false;
+}
+
+static void total_give(struct conns *conns) {
+    struct conns_total *total = conns->options.total;
+    if (total) atomic_fetch_sub_explicit(&total->open_count, 1, memory_order_relaxed);
+}
+
 static void slot_put(struct conn *conn) {
     struct conns *conns = conn->conns;
     if (conns->options.closed) conns->options.closed(conns->options.context, conn);
@@ -345,7 +361,10 @@ static void slot_put(struct conn *conn) {
     conn->state = CONN_FREE;
     conn->socket = -1;
     conns->open_count -= 1;
-    if (conn->is_spare) conns->spare_count -= 1;
+    if (conn->is_spare)
+        conns->spare_count -= 1;
+    else
+        total_give(conns);
     conns->free_indexes[conns->free_count] = conn->index;
     conns->free_count += 1;
     conns->counts.closed += 1;
@@ -353,10 +372,12 @@ static void slot_put(struct conn *conn) {
 
 struct conn *conns_open(struct conns *conns, int socket, int64_t now_us) {
     now_put(conns, now_us);
-    bool is_spare = conns->open_count - conns->spare_count >= conns->options.connections_max;
+    bool is_full = conns->open_count - conns->spare_count >= conns->options.connections_max;
+    bool is_spare = is_full || !total_take(conns);
     conns->counts.refused += is_spare;
     struct conn *conn = slot_get(conns, socket);
     if (conn == NULL) {
+        if (!is_spare) total_give(conns);
         close(socket);
         return NULL;
     }

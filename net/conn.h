@@ -46,6 +46,7 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,8 +73,15 @@ enum {
 
 struct conn;
 
+/* Connections of several conns together. */
+struct conns_total {
+    uint32_t max;
+    _Atomic uint32_t open_count;
+};
+
 struct conns_options {
     uint32_t connections_max;
+    struct conns_total *total; /* counts with others; or NULL */
     uint32_t in_flight_max;    /* requests per connection */
     uint32_t output_bytes_max; /* waiting replies per connection */
     uint32_t frame_bytes_max;  /* as struct frame_rules */
@@ -120,7 +128,7 @@ struct conn {
     bool is_canceling; /* ... and is being ended */
     bool is_ended;     /* the peer closed its half */
     bool is_shut;      /* we closed ours */
-    bool is_spare;     /* beyond connections_max */
+    bool is_spare;     /* beyond connections_max or the total */
     bool is_dirty;     /* in conns->dirty */
     struct conn *dirty_next;
     size_t sending_bytes; /* 0: no send is under way */
@@ -135,7 +143,7 @@ struct conn {
 struct conns_counts {
     uint64_t opened;
     uint64_t closed;
-    uint64_t refused; /* beyond connections_max */
+    uint64_t refused; /* beyond connections_max or the total */
     uint64_t frames;
     uint64_t bad_frames; /* BAD_FRAME, or a TOO_LARGE that ends the connection */
     uint64_t overloaded; /* requests answered so */
@@ -177,7 +185,7 @@ FST_MUST_USE enum fst_status conns_init(struct conns *conns, const struct conns_
  * looks at memory of sends under way. */
 void conns_deinit(struct conns *conns);
 
-/* Takes over an accepted socket. NULL beyond connections_max: then the peer is told so. */
+/* Takes over an accepted socket. NULL beyond connections_max or the total: the peer is told so. */
 struct conn *conns_open(struct conns *conns, int socket, int64_t now_us);
 
 bool conns_is_token(uint64_t token);

@@ -88,7 +88,7 @@ static enum fst_status control_checkpoint(void *keeper, struct fst_error *error)
 static void limits_set(struct engine_limits *limits, const struct server_options *options,
                        uint32_t shards_count) {
     *limits = (struct engine_limits){
-        .connections_max = (uint32_t)((options->connections + shards_count - 1) / shards_count),
+        .connections_max = server_options_shard_connections(options, shards_count),
         .in_flight_max = (uint32_t)options->in_flight,
         .frame_bytes_max = (uint32_t)options->frame_bytes,
         .bulk_bytes_max = (uint32_t)options->bulk_bytes,
@@ -147,6 +147,7 @@ static enum fst_status engine_fill(struct server *server, struct fst_error *erro
     engine->shards_count = server->shards_count;
     engine->started_us = io_now_us(server->io);
     limits_set(&engine->limits, server->options, server->shards_count);
+    engine->connections.max = (uint32_t)server->options->connections;
     engine->rings = calloc(server->shards_count, sizeof *engine->rings);
     engine->logs = calloc(server->shards_count, sizeof *engine->logs);
     size_t metrics_bytes = (server->shards_count + 2) * sizeof *engine->metrics;

@@ -15,6 +15,8 @@
 #include "storage/online/partition.h"
 
 enum { RING_BUFFERS = 1024, RING_BUFFER_BYTES = 16 << 10 };
+/* Ten standard deviations of what the kernel deals out, for 10,000 connections and 16 shards 6. */
+enum { SHARE_SLACK_PART = 4, SHARE_SLACK = 64 };
 
 static const struct option_spec specs[] = {
 #define SPEC(name, ...) OPTION_SPEC(struct server_options, name, __VA_ARGS__)
@@ -72,6 +74,13 @@ uint32_t server_options_shards(const struct server_options *options) {
     return count < ENGINE_SHARDS_MAX ? (uint32_t)count : ENGINE_SHARDS_MAX;
 }
 
+uint32_t server_options_shard_connections(const struct server_options *options,
+                                          uint32_t shards_count) {
+    uint64_t share = (options->connections + shards_count - 1) / shards_count;
+    uint64_t most = share + share / SHARE_SLACK_PART + SHARE_SLACK;
+    return (uint32_t)(most < options->connections ? most : options->connections);
+}
+
 static void plan_line(const struct server_options *options, FILE *out, const char *name,
                       uint64_t bytes) {
     if (options->json) {
@@ -85,7 +94,7 @@ static void plan_line(const struct server_options *options, FILE *out, const cha
 void server_options_plan(const struct server_options *options, FILE *out) {
     uint64_t shards = server_options_shards(options);
     struct conns_options conns = CONNS_OPTIONS_DEFAULT;
-    conns.connections_max = (uint32_t)((options->connections + shards - 1) / shards);
+    conns.connections_max = server_options_shard_connections(options, (uint32_t)shards);
     conns.in_flight_max = (uint32_t)options->in_flight;
     conns.output_bytes_max = (uint32_t)options->output_bytes;
     conns.bulk_bytes_max = (uint32_t)options->bulk_bytes;

@@ -62,6 +62,11 @@ void server_options_help(FILE *out);
 /* Number of shards: the option, or the processors this process may use. */
 uint32_t server_options_shards(const struct server_options *options);
 
+/* How many connections one of so many shards takes: the kernel deals them out by chance, so that a
+ * shard may get more than its share. */
+uint32_t server_options_shard_connections(const struct server_options *options,
+                                          uint32_t shards_count);
+
 /* The bytes behind each limit, and their sum. */
 void server_options_plan(const struct server_options *options, FILE *out);
 

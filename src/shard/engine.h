@@ -14,6 +14,7 @@
 
 #include "base/epoch.h"
 #include "base/metrics.h"
+#include "net/conn.h"
 #include "query/get.h"
 #include "registry/registry.h"
 #include "shard/message.h"
@@ -39,7 +40,7 @@ enum engine_state {
 
 /* Limits of the protocol; see docs/operations.md. */
 struct engine_limits {
-    uint32_t connections_max; /* per shard */
+    uint32_t connections_max; /* of one shard: more than its share, which chance decides */
     uint32_t in_flight_max;
     uint32_t frame_bytes_max;
     uint32_t bulk_bytes_max;
@@ -60,6 +61,7 @@ struct engine {
     uint32_t shards_count;
     int64_t started_us;
     struct engine_limits limits;
+    struct conns_total connections; /* of all shards */
     struct partition_budget budget;
     struct mailboxes mailboxes;
     struct io_ring **rings;  /* per shard, to wake it */

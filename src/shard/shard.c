@@ -45,6 +45,7 @@ static enum fst_status conns_start(struct shard *shard) {
     const struct engine_limits *limits = &shard->engine->limits;
     struct conns_options options = CONNS_OPTIONS_DEFAULT;
     options.connections_max = limits->connections_max;
+    options.total = &shard->engine->connections;
     options.in_flight_max = limits->in_flight_max;
     options.output_bytes_max = limits->output_bytes_max;
     options.frame_bytes_max = limits->frame_bytes_max;

@@ -78,6 +78,19 @@ def test_reads_and_writes_are_right(address):
         assert result["wrong"] == 0 and result["refused"] == 0 and result["replies"] > 0
 
 
+def test_server_and_load_are_pinned(make_server):
+    """Each to its processor: every thread of the server, and fsbench itself while it runs."""
+    processors = sorted(os.sched_getaffinity(0))
+    server = make_server().start()
+    pid = server.process.pid
+    command = ["online", "--server", f"127.0.0.1:{server.port}", *ITEMS, *SHORT, "--load"]
+    command += ["--server-pid", str(pid), "--server-cpu", str(processors[0])]
+    result = fsbench(*command, "--cpu", str(processors[-1]))
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        assert os.sched_getaffinity(int(thread)) == {processors[0]}
+    assert result["options"]["cpu"] == str(processors[-1])
+
+
 def test_rows_never_written_are_noticed(address):
     fsbench("online", "--server", address, *ITEMS, "--load", "--duration", "0")
     more = ["--entities", "6000", "--features", "70"]

@@ -83,6 +83,44 @@ def test_connections(tight):
     assert connect_patiently(tight).call(wire.PING).status == wire.OK
 
 
+def test_as_many_connections_as_the_limit_says_over_all_shards(make_server):
+    """The kernel deals them out by chance; every one of them is served, and the next one is not."""
+    count = 600
+    server = make_server(shards=3)
+    server.start("--connections", str(count))
+    held = [server.connect() for _ in range(count)]
+    extra = Connection(server.port, hello=False)
+    assert extra.receive().status == wire.OVERLOADED
+    for c in held:
+        assert c.call(wire.PING).status == wire.OK
+        c.close()
+    extra.close()
+    assert connect_patiently(server).call(wire.PING).status == wire.OK
+
+
+def test_most_rows_per_write(server):
+    """65,536 rows in one request, and one more."""
+    c = server.connect()
+    layout = c.writing("t.profile", "age")
+    now = int(time.time() * 1e6)
+    rows = [(now, k, k) for k in range(65536)]
+    assert set(c.write(layout, rows)) == {wire.OK}
+    found = c.get(c.features("t.profile:age"), [key(0), key(65535)])
+    assert [row["age"] for row in found] == [("PRESENT", 0), ("PRESENT", 65535)]
+    reply = c.call(wire.WRITE, c.write_payload(layout, rows + [(now, 65536, 1)]), layout.handle)
+    assert reply.status == wire.TOO_LARGE and "65536" in reply.error()[1]
+
+
+def test_default_frame_size(server):
+    """A frame of 1 MiB that is no WRITE is judged by its content; one byte more is not read."""
+    c = server.connect()
+    c.socket.sendall(struct.pack("<IBBHII", 1 << 20, wire.GET, 0, 0, 1, 1) + bytes((1 << 20) - 16))
+    assert c.receive().status == wire.BAD_FRAME
+    c = server.connect()
+    c.socket.sendall(struct.pack("<IBBHII", (1 << 20) + 1, wire.GET, 0, 0, 1, 1))
+    assert c.receive().status == wire.TOO_LARGE and c.is_closed()
+
+
 def test_connections_are_counted_and_told_of_changes_whatever_slot_they_take(tight):
     """One that was refused gives its slot back: the next one there is a connection like any."""
     held = [connect_patiently(tight) for _ in range(4)]

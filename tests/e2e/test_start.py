@@ -1,11 +1,13 @@
 """What fsd says, and how it ends, when it cannot start: addresses, folders, options."""
 
+import os
 import socket
 import subprocess
 
 import pytest
 
-from conftest import BUILD
+import wire
+from conftest import BUILD, DEFINITIONS
 
 
 def fsd(*arguments):
@@ -26,6 +28,24 @@ def test_an_address_that_another_program_has(make_server):
     with socket.create_server(("127.0.0.1", 0)) as other:
         code, said = make_server().fails_to_start(listen=f"127.0.0.1:{other.getsockname()[1]}")
     assert code == 1 and "Address already in use" in said
+
+
+def without_io_uring():
+    """As a container's seccomp profile forbids it; strace follows from aside, so that the process
+    that is started is fsd."""
+    forbid = "inject=io_uring_setup:error=EPERM"
+    return ["strace", "-D", "-f", "-o", os.devnull, "-e", "trace=io_uring_setup", "-e", forbid]
+
+
+def test_io_uring_is_forbidden(make_server):
+    server = make_server(io="auto", shards=1).start(wrapper=without_io_uring())
+    assert " warn net.ring " in server.log() and "io=epoll" in server.log(), server.log()
+    server.apply(DEFINITIONS)
+    assert server.connect().call(wire.PING).status == wire.OK
+    assert server.stop() == 0
+    server.options[server.options.index("auto")] = "uring"
+    with pytest.raises(AssertionError, match="io_uring"):
+        server.start(wrapper=without_io_uring())
 
 
 def test_folders_that_cannot_be(make_server, tmp_path):

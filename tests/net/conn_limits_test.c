@@ -163,6 +163,38 @@ static void test_connections(void **state) {
     shard_destroy(shard);
 }
 
+/* Two that share a limit: each has room of its own left when both together have none. */
+static void test_connections_together(void **state) {
+    (void)state;
+    struct conns_total total = {.max = 3};
+    struct conns_options options = options_get();
+    options.connections_max = 2;
+    options.total = &total;
+    struct shard *first = shard_create(options);
+    struct shard *second = shard_create(options);
+    int sockets[4];
+    assert_non_null(shard_open(first, &sockets[0]));
+    assert_non_null(shard_open(second, &sockets[1]));
+    assert_non_null(shard_open(first, &sockets[2]));
+    assert_null(shard_open(second, &sockets[3]));
+    shard_flush(first);
+    shard_flush(second);
+    char text[FRAME_ERROR_TEXT_BYTES_MAX + 1];
+    assert_int_equal(error_sent(second, sockets[3], text, sizeof text), FST_OVERLOADED);
+    assert_int_equal(total.open_count, 3);
+    shard_end(second, sockets[3], 0); /* It was not counted. */
+    assert_null(shard_open(second, &sockets[3]));
+    shard_end(first, sockets[0], 0);
+    assert_int_equal(total.open_count, 2);
+    int again = -1;
+    assert_non_null(shard_open(second, &again));
+    assert_int_equal(total.open_count, 3);
+    shard_flush(first);
+    shard_flush(second);
+    shard_destroy(first);
+    shard_destroy(second);
+}
+
 /* A connection whose peer does not read: it is read no more, then refuses replies, and goes on
  * when the output is gone, with every frame that had arrived. */
 static void test_output_limit(void **state) {
@@ -598,6 +630,7 @@ int main(void) {
         cmocka_unit_test(test_bad_frames),
         cmocka_unit_test(test_requests_in_flight),
         cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_connections_together),
         cmocka_unit_test(test_output_limit),
         cmocka_unit_test(test_large_replies),
         cmocka_unit_test(test_no_memory_for_a_frame),
