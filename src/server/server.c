@@ -23,6 +23,7 @@ enum {
     RING_BUFFERS = 1024,
     RING_BUFFER_BYTES = 16 << 10,
     LISTEN_BACKLOG = 1024,
+    FIRST_FILE_BYTES = 8 << 20,
     DESCRIPTORS_SPARE = 1024, /* rings, log files, LMDB */
 };
 
@@ -208,6 +209,13 @@ static enum fst_status address_check(struct server *server, struct net_address *
         server->options->listen);
 }
 
+/* Small, because it is filled with zeros before anybody is served. */
+static uint64_t first_file_bytes(const struct server_options *options) {
+    uint64_t bytes = bytes_align(options->group_bytes + IO_BLOCK_BYTES, IO_BLOCK_BYTES);
+    if (bytes < FIRST_FILE_BYTES) bytes = FIRST_FILE_BYTES;
+    return bytes < options->log_file_bytes ? bytes : options->log_file_bytes;
+}
+
 static enum fst_status shard_start(struct server *server, uint32_t index,
                                    struct net_address *address, struct fst_error *error) {
     struct shard_thread *thread = &server->shards[index];
@@ -218,6 +226,7 @@ static enum fst_status shard_start(struct server *server, uint32_t index,
         .group_bytes_max = (uint32_t)server->options->group_bytes,
         .groups_in_flight_max = (uint32_t)server->options->groups_in_flight,
         .file_bytes = server->options->log_file_bytes,
+        .first_file_bytes = first_file_bytes(server->options),
     };
     memcpy(log.store_id, server->store.store_id, STORE_ID_BYTES);
     FST_TRY(log_open(&thread->log, server->io, server->store.log_dir, &log, error));

@@ -62,10 +62,15 @@ static void file_path(const struct log *log, uint32_t sequence, char path_out[PA
     FST_ASSERT(length > 0 && length < PATH_BYTES); /* log_open() measured the folder's name. */
 }
 
-static int file_zero(const struct log *log, io_file file, uint8_t *chunk) {
+static uint64_t file_bytes_of(const struct log_options *options, uint32_t sequence) {
+    bool is_first = sequence == 1 && options->first_file_bytes > 0;
+    return is_first ? options->first_file_bytes : options->file_bytes;
+}
+
+static int file_zero(const struct log *log, io_file file, uint64_t file_bytes, uint8_t *chunk) {
     memset(chunk, 0, ZERO_CHUNK_BYTES);
-    for (uint64_t offset = 0; offset < log->options.file_bytes; offset += ZERO_CHUNK_BYTES) {
-        uint64_t left_bytes = log->options.file_bytes - offset;
+    for (uint64_t offset = 0; offset < file_bytes; offset += ZERO_CHUNK_BYTES) {
+        uint64_t left_bytes = file_bytes - offset;
         size_t bytes = left_bytes < ZERO_CHUNK_BYTES ? (size_t)left_bytes : ZERO_CHUNK_BYTES;
         int result = io_write_full(log->io, file, chunk, bytes, offset);
         if (result < 0) return result;
@@ -77,10 +82,11 @@ static int file_zero(const struct log *log, io_file file, uint8_t *chunk) {
 static int file_fill(const struct log *log, io_file file, uint32_t sequence) {
     uint8_t *chunk = aligned_alloc(IO_BLOCK_BYTES, ZERO_CHUNK_BYTES);
     if (!chunk) return -ENOMEM;
-    int result = file_zero(log, file, chunk);
+    uint64_t file_bytes = file_bytes_of(&log->options, sequence);
+    int result = file_zero(log, file, file_bytes, chunk);
     if (result == 0) {
         struct log_file_id id = file_id(log, sequence);
-        struct log_file_header sizes = {.file_bytes = log->options.file_bytes,
+        struct log_file_header sizes = {.file_bytes = file_bytes,
                                         .group_bytes_max = log->options.group_bytes_max,
                                         .groups_in_flight_max = log->options.groups_in_flight_max};
         log_file_encode(&id, &sizes, chunk);
@@ -182,9 +188,12 @@ static bool buffers_init(struct log *log) {
 static void options_assert(const struct log_options *options) {
     FST_ASSERT(options->group_bytes_max >= IO_BLOCK_BYTES);
     FST_ASSERT(options->group_bytes_max % IO_BLOCK_BYTES == 0);
-    FST_ASSERT(options->file_bytes % IO_BLOCK_BYTES == 0);
-    FST_ASSERT(options->file_bytes >= IO_BLOCK_BYTES + (uint64_t)options->group_bytes_max);
-    FST_ASSERT(options->file_bytes / IO_BLOCK_BYTES <= UINT32_MAX);
+    for (uint32_t sequence = 1; sequence <= 2; sequence++) {
+        uint64_t file_bytes = file_bytes_of(options, sequence);
+        FST_ASSERT(file_bytes % IO_BLOCK_BYTES == 0);
+        FST_ASSERT(file_bytes >= IO_BLOCK_BYTES + (uint64_t)options->group_bytes_max);
+        FST_ASSERT(file_bytes / IO_BLOCK_BYTES <= UINT32_MAX);
+    }
     FST_ASSERT(options->shard <= LOG_SHARD_MAX);
     FST_ASSERT(options->groups_in_flight_max >= 1);
     FST_ASSERT(options->groups_in_flight_max <= LOG_GROUPS_IN_FLIGHT_MAX);
@@ -304,7 +313,7 @@ static size_t group_encode(struct log *log, struct group_buffer *group) {
 
 /* Whether the file has room for so many bytes, if need be the next file. */
 static bool file_has_room(struct log *log, size_t bytes) {
-    if (log->options.file_bytes - log->write_offset >= bytes) return true;
+    if (file_bytes_of(&log->options, log->sequence) - log->write_offset >= bytes) return true;
     if (log->flying_count > 0) return false;
     log->is_waiting = !file_switch(log);
     return !log->is_waiting;
@@ -416,7 +425,7 @@ enum fst_status log_check(const struct log *log) {
     if (is_next_written) return FST_CORRUPT;                    /* L5 */
     if (log->write_offset < IO_BLOCK_BYTES) return FST_CORRUPT; /* L3 */
     if (log->write_offset % IO_BLOCK_BYTES != 0) return FST_CORRUPT;
-    if (log->write_offset > log->options.file_bytes) return FST_CORRUPT;
+    if (log->write_offset > file_bytes_of(&log->options, log->sequence)) return FST_CORRUPT;
     for (uint64_t group = log->release_group + 1; group <= log->sealed_group + 1; group++) {
         FST_TRY(group_check(buffer_of(log, group), log->options.group_bytes_max)); /* L2, L4 */
     }

@@ -90,6 +90,8 @@ struct log_options {
     uint32_t
         group_bytes_max; /* 4 KiB-multiple; a record may not be larger than this less headers */
     uint64_t file_bytes; /* size of a log file, 4 KiB-multiple; at least 4 KiB + group_bytes_max */
+    /* Of the first one, which is filled while everybody waits for the start; 0: file_bytes. */
+    uint64_t first_file_bytes;
     uint32_t groups_in_flight_max; /* 1 to LOG_GROUPS_IN_FLIGHT_MAX */
 };
 

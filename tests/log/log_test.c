@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "log_fixture.h"
 
@@ -253,6 +254,32 @@ static void test_waits_for_a_file(void **state) {
     log_fixture_deinit(&fixture);
 }
 
+/* The first file has a size of its own; all are read back. */
+static void test_a_first_file_of_another_size(void **state) {
+    (void)state;
+    struct log_fixture fixture;
+    struct log_fixture_found found;
+    struct log_reader_options options = {0};
+    char path[FIXTURE_PATH_BYTES];
+    size_t bytes;
+    log_fixture_init(&fixture, 1);
+    fixture.options.first_file_bytes = IO_BLOCK_BYTES + FIXTURE_GROUP_BYTES;
+    log_fixture_open(&fixture, 1, 0);
+    log_fixture_write_groups(&fixture, 12, 20);
+    assert_true(log_file_sequence(fixture.log) > 2);
+    assert_int_equal(log_check(fixture.log), FST_OK);
+    for (uint32_t sequence = 1; sequence <= 2; sequence++) {
+        log_fixture_path(1, 0, sequence, path);
+        free(log_fixture_get_file(&fixture, path, &bytes));
+        assert_int_equal(bytes, sequence == 1 ? fixture.options.first_file_bytes
+                                              : (uint64_t)FIXTURE_FILE_BYTES);
+    }
+    assert_int_equal(log_fixture_read(&fixture, &options, 1, &found), FST_OK);
+    assert_int_equal(found.next, fixture.appended + 1);
+    assert_false(found.is_wrong);
+    log_fixture_deinit(&fixture);
+}
+
 /* Every call of open fails once: a status, nothing left behind, and the next attempt works. */
 static void test_open_fails_at_each_call(void **state) {
     (void)state;
@@ -421,6 +448,7 @@ int main(void) {
         cmocka_unit_test(test_a_failed_write_holds_back_the_groups_behind_it),
         cmocka_unit_test(test_room_at_the_limit_and_one_past_it),
         cmocka_unit_test(test_waits_for_a_file),
+        cmocka_unit_test(test_a_first_file_of_another_size),
         cmocka_unit_test(test_open_fails_at_each_call),
         cmocka_unit_test(test_prepare_fails_at_each_call),
         cmocka_unit_test(test_a_failed_write_is_final),
