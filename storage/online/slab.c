@@ -216,6 +216,13 @@ uint64_t slabs_get(struct slabs *slabs, enum slab_kind kind, uint32_t bytes) {
     return place;
 }
 
+/* Spans never take the room among those waiting that admitted rows may need. */
+static bool span_can_wait(struct slabs *slabs) {
+    const struct table_slabs *root = slabs->root;
+    return root->waiting_count[root->waiting_now] <= TABLE_WAITING_MAX / 2 &&
+           slabs_can_wait(slabs, 1);
+}
+
 static void place_free(struct slabs *slabs, uint64_t place) {
     struct extent *span = slabs_span_of(slabs, place);
     struct slab *slab = slab_of(slabs, span->kind, span->class);
@@ -226,11 +233,9 @@ static void place_free(struct slabs *slabs, uint64_t place) {
     slab->free_places += 1;
     table_add(&slabs->root->free_bytes, span_bytes(span));
     if (span->used > 0 || (slab->room == extent_link(slabs, span) && span->next == 0)) return;
-    /* Places that are promised were counted on when the promise was made, and spans never take the
-     * room among those waiting that admitted rows may need. */
+    /* Places that are promised were counted on when the promise was made. */
     bool is_promised = slab->free_places - span_places(span) < slabs->promised_places;
-    bool has_room = slabs_can_wait(slabs, TABLE_WAITING_MAX / 2);
-    if (!is_promised && has_room) span_release(slabs, span);
+    if (!is_promised && span_can_wait(slabs)) span_release(slabs, span);
 }
 
 /* ---- waiting ---- */

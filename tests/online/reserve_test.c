@@ -313,6 +313,57 @@ static void test_promised_places_stay(void **state) {
     strict_destroy(strict);
 }
 
+static uint32_t places_in(const struct online_fixture *fixture, uint32_t view_id,
+                          uint16_t revision) {
+    uint32_t bytes = row_stored_bytes(&fixture->by_id[view_id]->revisions[revision].layout);
+    return slab_span_places(slab_place_bytes(SLAB_ROWS, bytes));
+}
+
+static void rows_write(struct online_fixture *fixture, struct row_spec spec, int64_t count,
+                       uint64_t *lsn) {
+    for (; count > 0; count--, spec.key++) {
+        assert_int_equal(row_write(fixture, &spec, (*lsn)++), FST_OK);
+    }
+}
+
+/* No more can be had; what was reserved and is not taken is gone, too. */
+static void memory_end(struct strict_io *strict) {
+    struct table_slabs *root = &((struct table_header *)(void *)strict->memory)->slabs;
+    uint64_t end = TABLE_EXTENTS_OFFSET + (uint64_t)root->extents_count * TABLE_EXTENT_BYTES;
+    for (uint64_t page = end / PAGE; page < PAGES; page++) {
+        strict->pages_count -= strict->has_page[page];
+        strict->has_page[page] = false;
+    }
+    assert_int_equal(mprotect(strict->memory + end, FILE_BYTES_MAX - end, PROT_NONE), 0);
+    root->extents_reserved = root->extents_count;
+    strict->pages_max = strict->pages_count;
+}
+
+/* Spans that empty go to the pool at the cost of a list entry: also where no memory is left, which
+ * is when others need them. */
+static void test_spans_empty_without_memory(void **state) {
+    (void)state;
+    struct strict_io *strict = strict_create(FILE_BYTES_MAX, false);
+    struct online_fixture *fixture = fixture_on(strict);
+    uint64_t lsn = 1;
+    online_fixture_reopen(fixture);
+    int64_t places = places_in(fixture, VIEW_WIDE, 0);
+    rows_write(fixture, (struct row_spec){.view_id = VIEW_WIDE}, 6 * places, &lsn);
+    memory_end(strict);
+    uint64_t pages = strict->pages_count;
+    for (int64_t key = 0; key < 6 * places; key++) {
+        assert_int_equal(row_remove(fixture, VIEW_WIDE, key), FST_OK);
+    }
+    for (int i = 0; i < 4; i++) partition_reclaim(fixture->partition);
+    assert_int_equal(slabs_pool_extents(&fixture->partition->slabs), 5);
+    assert_int_equal(strict->pages_count, pages);
+    struct row_spec spec = {.view_id = VIEW_EXTRA_FIRST, .key = KEYS};
+    assert_int_equal(row_write(fixture, &spec, lsn), FST_OK);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+    strict_destroy(strict);
+}
+
 /* Whatever little there is: the table opens, or says why not, and leaves nothing behind. */
 static void test_too_little_to_open(void **state) {
     (void)state;
@@ -383,6 +434,7 @@ int main(void) {
         cmocka_unit_test(test_any_room),
         cmocka_unit_test(test_rows_in_place),
         cmocka_unit_test(test_promised_places_stay),
+        cmocka_unit_test(test_spans_empty_without_memory),
         cmocka_unit_test(test_too_little_to_open),
         cmocka_unit_test(test_without_reserving),
         cmocka_unit_test(test_a_table_with_holes),
