@@ -213,6 +213,17 @@ enum fst_status index_init(struct index *index) {
 
 /* ---- growing ---- */
 
+uint32_t index_room(const struct index_probe *probe) {
+    return SEGMENT_SLOTS - segment_fill(probe->segment);
+}
+
+/* Whether a segment can be had that nobody was promised the memory of. */
+static bool segment_is_spare(const struct index *index) {
+    const struct slabs *slabs = index->slabs;
+    return slabs_free_places(slabs, SLAB_INDEX, SLAB_SEGMENT_BYTES) > 0 ||
+           slabs_pool_extents(slabs) > 0 || slabs_reserve(slabs, 1);
+}
+
 bool index_reserve(struct index *index) {
     return directory_reserve(index, index->root->depth + 1);
 }
@@ -261,7 +272,8 @@ enum fst_status index_put(struct index *index, uint64_t hash, uint32_t view_id, 
         uint32_t entry = index->directory[low_bits(mixed, index->root->depth)];
         struct index_segment *segment = segment_at(index, entry);
         uint32_t step = segment_find_free(segment, home_of(mixed));
-        bool is_far = step > INDEX_PROBE_SPLIT && segment_fill(segment) >= FILL_SPLIT;
+        bool is_far = step > INDEX_PROBE_SPLIT && segment_fill(segment) >= FILL_SPLIT &&
+                      (step == INDEX_BUCKETS || segment_is_spare(index));
         enum fst_status status = is_far ? segment_split(index, mixed) : FST_OK;
         if (is_far && status == FST_OK) continue;
         if (step == INDEX_BUCKETS) return FST_FULL;

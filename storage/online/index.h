@@ -85,6 +85,8 @@ uint64_t index_next(const struct index *index, struct index_probe *probe);
 /* Whether nothing moved since index_begin. */
 bool index_is_settled(const struct index *index, const struct index_probe *probe);
 
+/* How many more slots the segment of the key has. The owner's. */
+uint32_t index_room(const struct index_probe *probe);
 /* Takes the memory for the next doubling of the directory: false when there is none. */
 bool index_reserve(struct index *index);
 /* Adds a slot for a row that has none. FST_FULL when there is no room for a segment. */

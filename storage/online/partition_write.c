@@ -41,7 +41,9 @@ static struct claim claim_of(const struct view *view, const struct log_rows_head
 
 /* Places needed, by size in units. */
 struct need {
+    uint64_t in_flight; /* rows that may get a slot of the index first, and these; at the most */
     uint32_t rows;
+    uint32_t pages;      /* of the index: rows for whose key it may have no slot without */
     uint32_t values_max; /* largest size */
     uint32_t values[SLAB_CLASSES];
 };
@@ -64,6 +66,7 @@ static void need_put_row(struct partition *partition, const struct view *view,
     bool is_new = place == 0;
     bool fits = !is_new && stored_words(row[STORED_ROW_LSN]) == row_stored_bytes(layout) / 8;
     if (!fits) need->rows += 1;
+    if (is_new && index_room(&probe) < need->in_flight) need->pages += 1;
     if (is_new && layout->key_bytes == 0) need_put_value(need, image + ROW_KEY_OFFSET);
     if (layout->body.references_count == 0) return;
     const uint8_t *body = image + layout->body_offset;
@@ -91,24 +94,29 @@ static bool places_fit(const struct partition *partition, enum slab_kind kind, u
     return true;
 }
 
-/* Whether the rows fit into free places: the limit is reached, or nearly. */
+/* Whether the rows fit into free places: the limit is reached, or nearly. What they need of the
+ * pool is promised to them. */
 static bool rows_fit(struct partition *partition, const struct view *view,
                      const struct log_rows_header *rows, const uint8_t *body) {
     const struct row_layout *layout = partition_layout(view, rows->revision);
     const uint8_t *images = body + sizeof *rows;
     const uint8_t *heap = images + (size_t)rows->rows_count * layout->image_bytes;
-    struct need need = {0};
+    struct need need = {.in_flight = partition->slabs.promised_places + rows->rows_count};
     for (uint32_t i = 0; i < rows->rows_count; i++) {
         const uint8_t *image = images + (size_t)i * layout->image_bytes;
         need_put_row(partition, view, layout, image, heap, &need);
     }
     uint64_t pool_extents = slabs_pool_extents(&partition->slabs);
+    uint64_t before = pool_extents;
     bool fits =
-        places_fit(partition, SLAB_ROWS, row_stored_bytes(layout), need.rows, &pool_extents);
+        places_fit(partition, SLAB_ROWS, row_stored_bytes(layout), need.rows, &pool_extents) &&
+        places_fit(partition, SLAB_INDEX, SLAB_SEGMENT_BYTES, need.pages, &pool_extents) &&
+        (need.pages == 0 || index_reserve(&partition->index));
     for (uint32_t units = 1; fits && units <= need.values_max; units++) {
         fits = places_fit(partition, SLAB_VALUES, units * TABLE_UNIT_BYTES, need.values[units],
                           &pool_extents);
     }
+    if (fits) partition->slabs.promised_extents += before - pool_extents;
     return fits;
 }
 
@@ -123,7 +131,9 @@ static void claim_give_back(struct partition *partition, struct claim claim) {
     atomic_fetch_sub(&partition->options.budget->used_bytes, claim.bytes);
 }
 
+/* Nothing is in flight. */
 static void spare_clear(struct partition *partition) {
+    partition->slabs.promised_extents = 0;
     if (partition->spare_extents == 0) return;
     partition->spare_extents = 0;
     memset(partition->opened, 0, sizeof partition->opened);

@@ -319,7 +319,7 @@ uint64_t slabs_pool_extents(const struct slabs *slabs) {
     for (uint32_t link = slabs->root->pool[1]; link != 0; link = slabs->extents[link - 1].next) {
         count += 1;
     }
-    return count;
+    return count > slabs->promised_extents ? count - slabs->promised_extents : 0;
 }
 
 /* ---- checking ---- */

@@ -72,6 +72,7 @@ struct slabs {
     uint64_t *waiting[2];
     uint64_t waiting_reserved; /* entries of each list that have memory */
     uint64_t promised_places;  /* of any class: their owner may come for them */
+    uint64_t promised_extents; /* single ones of the pool, likewise */
     struct epoch *epoch;
     struct partition_budget *budget;
 };
@@ -98,7 +99,7 @@ void slabs_reclaim(struct slabs *slabs, uint32_t places_max);
 
 /* Places of a class that can be had without taking extents. */
 uint64_t slabs_free_places(const struct slabs *slabs, enum slab_kind kind, uint32_t bytes);
-/* Single extents that any class may take. */
+/* Single extents that any class may take, and nobody was promised. */
 uint64_t slabs_pool_extents(const struct slabs *slabs);
 /* Spans of how many extents a class takes, and how many places they have. */
 uint32_t slab_span_extents(uint32_t place_bytes);

@@ -339,6 +339,18 @@ static void memory_end(struct strict_io *strict) {
     strict->pages_max = strict->pages_count;
 }
 
+/* Fills `spans` spans of wide rows and removes all but those of the first: one empty span stays
+ * with its size, the others go to the pool. */
+static void pool_make(struct online_fixture *fixture, int64_t spans, uint64_t *lsn) {
+    int64_t places = places_in(fixture, VIEW_WIDE, 0);
+    rows_write(fixture, (struct row_spec){.view_id = VIEW_WIDE}, spans * places, lsn);
+    for (int64_t key = places; key < spans * places; key++) {
+        assert_int_equal(row_remove(fixture, VIEW_WIDE, key), FST_OK);
+    }
+    for (int i = 0; i < 4; i++) partition_reclaim(fixture->partition);
+    assert_int_equal(slabs_pool_extents(&fixture->partition->slabs), spans - 2);
+}
+
 /* Spans that empty go to the pool at the cost of a list entry: also where no memory is left, which
  * is when others need them. */
 static void test_spans_empty_without_memory(void **state) {
@@ -362,6 +374,103 @@ static void test_spans_empty_without_memory(void **state) {
     online_fixture_check(fixture);
     online_fixture_destroy(fixture);
     strict_destroy(strict);
+}
+
+/* A span of the pool is promised to one record, whatever sizes come for it: two records that need
+ * a span each are admitted if there are two. */
+static void test_pool_is_promised_once(void **state) {
+    (void)state;
+    for (int64_t pool = 1; pool <= 2; pool++) {
+        struct strict_io *strict = strict_create(FILE_BYTES_MAX, false);
+        struct online_fixture *fixture = fixture_on(strict);
+        const struct view *view = fixture->by_id[VIEW_SMALL];
+        struct record records[2];
+        uint64_t lsn = 1;
+        online_fixture_reopen(fixture);
+        for (uint16_t r = 0; r < 2; r++) {
+            struct row_spec spec = {.view_id = VIEW_SMALL, .revision = r, .key = r * (int64_t)KEYS};
+            rows_write(fixture, spec, places_in(fixture, VIEW_SMALL, r), &lsn);
+        }
+        pool_make(fixture, pool + 2, &lsn);
+        memory_end(strict);
+        for (uint16_t r = 0; r < 2; r++, lsn++) {
+            struct row_spec spec = {
+                .view_id = VIEW_SMALL, .revision = r, .key = (r + 3) * (int64_t)KEYS};
+            records[r] = record_make(fixture, &spec, 1, lsn);
+            assert_int_equal(partition_admit(fixture->partition, view, records[r].body),
+                             r < pool ? PARTITION_ADMIT : PARTITION_FULL);
+        }
+        for (uint16_t r = 0; r < 2; r++) {
+            if (r < pool) {
+                assert_int_equal(partition_apply(fixture->partition, view, &records[r].header,
+                                                 records[r].body, true, NULL),
+                                 FST_OK);
+            }
+            record_free(&records[r]);
+        }
+        online_fixture_check(fixture);
+        online_fixture_destroy(fixture);
+        strict_destroy(strict);
+    }
+}
+
+/* ---- the index ---- */
+
+/* Rows of one size after the other, so that each has a span that is nearly free. */
+static struct row_spec index_spec(const struct online_fixture *fixture, int64_t key) {
+    struct row_spec spec = {.view_id = VIEW_EXTRA_FIRST, .key = key};
+    int64_t extra = 3 * (int64_t)places_in(fixture, VIEW_EXTRA_FIRST, 0) + 1;
+    int64_t small = places_in(fixture, VIEW_SMALL, 0) + 1;
+    if (key >= extra) spec.view_id = VIEW_SMALL;
+    if (key >= extra + small) spec.revision = 1;
+    if (key > extra + small) spec = (struct row_spec){.view_id = VIEW_WIDE, .key = key};
+    return spec;
+}
+
+/* Writes rows until the index has more than so many segments, or there are so many rows; how
+ * many there are then. */
+static int64_t index_fill(struct online_fixture *fixture, uint64_t segments_max, int64_t rows_max,
+                          uint64_t *lsn) {
+    int64_t key = 0;
+    while (fixture->partition->index.root->segments_count <= segments_max && key < rows_max) {
+        struct row_spec spec = index_spec(fixture, key++);
+        assert_int_equal(row_write(fixture, &spec, (*lsn)++), FST_OK);
+    }
+    return key;
+}
+
+/* The next segment would need memory that is not there: rows find places, but no slots. */
+static void test_index_without_memory(void **state) {
+    (void)state;
+    enum { SEGMENTS = TABLE_EXTENT_BYTES / SLAB_SEGMENT_BYTES };
+    static const struct {
+        uint32_t view_id;
+        uint16_t revision;
+    } sizes[] = {{VIEW_EXTRA_FIRST, 0}, {VIEW_SMALL, 0}, {VIEW_SMALL, 1}, {VIEW_WIDE, 0}};
+    int64_t rows_max = INT64_MAX;
+    for (int run = 0; run < 2; run++) {
+        struct strict_io *strict = strict_create(FILE_BYTES_MAX, false);
+        struct online_fixture *fixture = fixture_on(strict);
+        uint64_t lsn = 1;
+        online_fixture_reopen(fixture);
+        int64_t key = index_fill(fixture, SEGMENTS, rows_max, &lsn);
+        rows_max = key - 1;
+        memory_end(strict);
+        uint32_t full = 0;
+        for (uint32_t i = 0; run == 1 && full != 15; i = (i + 1) % 4, key++, lsn++) {
+            struct row_spec spec = {
+                .view_id = sizes[i].view_id, .revision = sizes[i].revision, .key = key};
+            if (row_write(fixture, &spec, lsn) == FST_FULL) full |= 1u << i;
+        }
+        for (int64_t old = 0; old < rows_max; old++, lsn++) {
+            struct row_spec spec = index_spec(fixture, old);
+            spec.event_us = 1;
+            assert_int_equal(row_write(fixture, &spec, lsn), FST_OK);
+        }
+        online_fixture_check(fixture);
+        online_fixture_destroy(fixture);
+        strict_destroy(strict);
+    }
 }
 
 /* Whatever little there is: the table opens, or says why not, and leaves nothing behind. */
@@ -435,6 +544,8 @@ int main(void) {
         cmocka_unit_test(test_rows_in_place),
         cmocka_unit_test(test_promised_places_stay),
         cmocka_unit_test(test_spans_empty_without_memory),
+        cmocka_unit_test(test_pool_is_promised_once),
+        cmocka_unit_test(test_index_without_memory),
         cmocka_unit_test(test_too_little_to_open),
         cmocka_unit_test(test_without_reserving),
         cmocka_unit_test(test_a_table_with_holes),
