@@ -62,12 +62,17 @@ static void applied_store(struct client *client, const struct client_window *win
     __atomic_store_n(&client->is_visited, 0, __ATOMIC_RELEASE);
 }
 
+/* What the owner is in the middle of storing is waited for: earlier sequences, which the checkpoint
+ * promises, are in it. */
 static struct client_window applied_load(const struct client *client) {
     struct client_window window;
+    bool is_half;
     do {
         window.newest = __atomic_load_n(&client->applied.newest, __ATOMIC_ACQUIRE);
         window.recent = __atomic_load_n(&client->applied.recent, __ATOMIC_ACQUIRE);
-    } while (__atomic_load_n(&client->applied.newest, __ATOMIC_RELAXED) != window.newest);
+        is_half = window.newest != 0 && window.recent == 0;
+    } while (is_half ||
+             __atomic_load_n(&client->applied.newest, __ATOMIC_RELAXED) != window.newest);
     return window;
 }
 
