@@ -96,7 +96,7 @@ static struct client *client_find(const struct client_table *clients, uint64_t c
 static uint64_t client_rank(const struct client_table *clients, const struct client *client) {
     uint32_t age = (uint32_t)clients->table.header->clients_clock - client->used;
     if (client->client_id == 0) return UINT64_MAX;
-    if (client->admitted.newest > client->applied.newest) return age;
+    if (!window_is_same(&client->admitted, &client->applied)) return age;
     return (UINT64_C(1) << 32) + age;
 }
 

@@ -359,10 +359,13 @@ static void test_release_is_as_if_not_asked(void **state) {
     online_fixture_destroy(fixture);
 }
 
-/* Beyond 4,096 clients the idle ones are forgotten, the busy ones are not. */
+/* Beyond 4,096 clients the idle ones are forgotten, the busy ones are not; nor are those with a
+ * write in flight, be it one that was refused before a later one was taken. */
 static void test_clients_give_way(void **state) {
     (void)state;
     struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    assert_int_equal(write_as(fixture, 2000000, 4, true), PARTITION_ADMIT);
+    assert_int_equal(write_as(fixture, 2000000, 3, false), PARTITION_ADMIT);
     for (uint64_t client = 1; client <= 20000; client++) {
         assert_int_equal(write_as(fixture, client, 5, true), PARTITION_ADMIT);
         if (client % 50 == 0) {
@@ -370,6 +373,7 @@ static void test_clients_give_way(void **state) {
         }
     }
     assert_int_equal(write_as(fixture, 1000000, 20000, true), PARTITION_REPEATED);
+    assert_int_equal(write_as(fixture, 2000000, 4, true), PARTITION_REPEATED);
     assert_int_equal(write_as(fixture, 20000, 5, true), PARTITION_REPEATED);
     assert_int_equal(write_as(fixture, 1, 5, true), PARTITION_ADMIT);
     online_fixture_check(fixture);
