@@ -72,6 +72,10 @@ static void other_format(struct online_fixture *fixture) {
     uint32_t format = TABLE_FORMAT + 1;
     file_write(fixture, offsetof(struct table_identity, format), &format, sizeof format);
 }
+static void earlier_format(struct online_fixture *fixture) {
+    uint32_t format = 1; /* It knew the newest sequence of a client only. */
+    file_write(fixture, offsetof(struct table_identity, format), &format, sizeof format);
+}
 static void stopped_inside(struct online_fixture *fixture) {
     uint32_t busy = 1;
     file_write(fixture, offsetof(struct table_header, busy), &busy, sizeof busy);
@@ -109,6 +113,7 @@ static const struct trust_case {
     {"another secret", other_secret, PARTITION_DISTRUSTED},
     {"another partition", other_partition, PARTITION_DISTRUSTED},
     {"another format", other_format, PARTITION_DISTRUSTED},
+    {"an earlier format", earlier_format, PARTITION_DISTRUSTED},
     {"its writer stopped in the middle", stopped_inside, PARTITION_DISTRUSTED},
     {"cut to a page", cut_to_a_page, PARTITION_DISTRUSTED},
     {"cut inside the extents", cut_inside_the_extents, PARTITION_DISTRUSTED},
