@@ -12,8 +12,9 @@ enum fst_status get_batch_init(struct get_batch *batch, const struct get_store *
         .reads = calloc(GET_READS_MAX, sizeof(struct partition_read)),
         .targets = calloc(GET_READS_MAX, sizeof(struct get_target)),
         .scratch = aligned_alloc(64, GET_SCRATCH_BYTES),
+        .converted = aligned_alloc(64, GET_CONVERTED_BYTES),
     };
-    if (batch->reads && batch->targets && batch->scratch) return FST_OK;
+    if (batch->reads && batch->targets && batch->scratch && batch->converted) return FST_OK;
     get_batch_deinit(batch);
     return FST_NO_MEMORY;
 }
@@ -22,6 +23,7 @@ void get_batch_deinit(struct get_batch *batch) {
     free(batch->reads);
     free(batch->targets);
     free(batch->scratch);
+    free(batch->converted);
     *batch = (struct get_batch){0};
 }
 
@@ -39,16 +41,14 @@ enum fst_status get_keys_check(const struct read_plan *plan, struct bytes keys,
     return reader_is_done(&reader) ? FST_OK : FST_INVALID;
 }
 
-/* Scratch that one key may need at the most: joined keys, copies, one conversion. */
+/* Scratch that one key may need at the most: joined keys and copies. */
 static size_t key_scratch_bytes(const struct read_plan *plan, enum reply_shape shape) {
     size_t bytes = (size_t)plan->entities_count * (KEY_BYTES_MAX + 16);
-    size_t largest = 0;
     for (uint32_t g = 0; g < plan->groups_count; g++) {
         size_t stored = bytes_align(plan->groups[g].stored_bytes_max, 16) + 16;
         if (shape != REPLY_ROWS || !plan->groups[g].is_whole) bytes += stored;
-        if (stored > largest) largest = stored;
     }
-    return bytes + largest + 64;
+    return bytes + 64;
 }
 
 /* Rows decide for all shapes: what other shapes need beyond is the bodies of whole groups, which
@@ -82,9 +82,10 @@ static const uint8_t *body_convert(struct get_batch *batch, const struct view *v
     if (read->revision + 1u == view->revisions_count) return read->copy;
     FST_ASSERT(read->revision < view->revisions_count);
     const struct row_body *current = &view_current(view)->layout.body;
-    uint8_t *converted = scratch_get(batch, current->bytes);
-    row_convert(&view->revisions[read->revision].layout.body, read->copy, current, converted);
-    return converted;
+    FST_ASSERT(current->bytes <= GET_CONVERTED_BYTES);
+    row_convert(&view->revisions[read->revision].layout.body, read->copy, current,
+                batch->converted);
+    return batch->converted;
 }
 
 static void group_finish(struct get_batch *batch, const struct partition_read *read,
@@ -92,7 +93,6 @@ static void group_finish(struct get_batch *batch, const struct partition_read *r
     struct get_request *request = target->request;
     int64_t as_of_us = request->as_of_us == GET_NOW ? now_us : request->as_of_us;
     const struct view *view = target->group->view;
-    size_t scratch_used = batch->scratch_used;
     struct reply_row row = {.status = FST_NOT_FOUND};
     if (read->is_found && read->event_us <= as_of_us) {
         bool is_expired = view->ttl_us > 0 && read->event_us < as_of_us - view->ttl_us;
@@ -105,7 +105,6 @@ static void group_finish(struct get_batch *batch, const struct partition_read *r
         *request->rows_found_total += 1;
     }
     reply_put(&request->reply, target->group, target->key, &row);
-    batch->scratch_used = scratch_used;
 }
 
 void get_batch_run(struct get_batch *batch) {

@@ -29,6 +29,7 @@ enum {
     GET_ROW_BYTES_MAX = 256 << 10,
     GET_KEY_SCRATCH_BYTES_MAX = 1 << 20, /* for one key of a request for rows */
     GET_SCRATCH_BYTES = 3 << 19,         /* for one key of any request, at least */
+    GET_CONVERTED_BYTES = ROW_IMAGE_BYTES_MAX,
 };
 
 #define GET_NOW INT64_MIN
@@ -61,7 +62,8 @@ struct get_batch {
     size_t scratch_used;
     struct partition_read *reads;
     struct get_target *targets;
-    uint8_t *scratch; /* bodies that are not read in place, keys that are not contiguous */
+    uint8_t *scratch;   /* bodies that are not read in place, keys that are not contiguous */
+    uint8_t *converted; /* the body that is being finished, if its revision is an older one */
 };
 
 FST_MUST_USE enum fst_status get_batch_init(struct get_batch *batch, const struct get_store *store);

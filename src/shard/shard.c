@@ -30,7 +30,7 @@ static bool token_is_log(uint64_t token) {
 
 size_t shard_gets_bytes(void) {
     return GET_READS_MAX * (sizeof(struct partition_read) + sizeof(struct get_target)) +
-           GET_SCRATCH_BYTES;
+           GET_SCRATCH_BYTES + GET_CONVERTED_BYTES;
 }
 
 static void session_closed(void *context, struct conn *conn) {

@@ -536,6 +536,58 @@ static void test_wide_rows(void **state) {
     world_deinit(&w);
 }
 
+/* Two views of a vector and a bool, which rows of the first revision do not have. */
+static void vectors_init(struct world *w, const uint32_t elements[2]) {
+    world_init(w, random_of_environment());
+    for (uint32_t v = 0; v < 2; v++) {
+        const struct type of[] = {{.kind = TYPE_VECTOR, .elements = elements[v]}, types[0]};
+        for (uint32_t c = 0; c < 2; c++) {
+            w->parts[v].features[c] = (struct feature){.type = of[c]};
+            snprintf(w->parts[v].features[c].name.text, NAME_BYTES_MAX, "f%u", c);
+        }
+        w->views[v].ttl_us = 0;
+        w->views[v].features_count = 2;
+        for (uint32_t r = 0; r < 2; r++) {
+            revision_init(&w->views[v], r, of, r + 1, w->parts[v].columns[r]);
+        }
+    }
+}
+
+/* A row of an older revision is converted, however little scratch is left by requests that share
+ * its batch, whose rows are smaller. */
+static void test_conversion_in_a_full_batch(void **state) {
+    (void)state;
+    enum { LARGE = 2000, SMALL = 500, KEYS_COUNT = 2 * GET_READS_MAX };
+    static const char *const texts[] = {"t.v0:f1", "t.v1:f1"};
+    static struct world w;
+    static int64_t keys[KEYS_COUNT];
+    static uint8_t image[LARGE * sizeof(float) + 256];
+    vectors_init(&w, (const uint32_t[]){LARGE, SMALL});
+    assert_true(w.views[0].revisions[0].layout.image_bytes <= sizeof image);
+    store_i64(image, NOW_US);
+    get_fixture_apply(&w.store, &w.views[0], &(struct get_image){.revision = 0, .image = image});
+    struct read_plan *plans[2];
+    struct get_request requests[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct bytes name = {.data = (const uint8_t *)texts[i], .bytes = 7};
+        assert_int_equal(read_plan_create(&plans[i], &w.catalog, PLAN_FEATURES, &name, 1, NULL),
+                         FST_OK);
+        uint32_t count = i == 0 ? 1 : KEYS_COUNT;
+        requests[i] = (struct get_request){
+            .reply = {.plan = plans[i], .keys_count = count, .out = w.replies[i]},
+            .as_of_us = NOW_US,
+            .keys = (const uint8_t *)keys,
+            .keys_bytes = count * sizeof *keys,
+            .rows_found_total = &w.store.found};
+        get_batch_put(&w.store.batch, &requests[i]);
+    }
+    get_batch_run(&w.store.batch);
+    assert_int_equal(w.replies[0][0], FST_OK);
+    assert_true(row_is_null(w.replies[0] + PLAN_GROUP_HEADER_BYTES, 0));
+    for (uint32_t i = 0; i < 2; i++) read_plan_destroy(plans[i]);
+    world_deinit(&w);
+}
+
 /* A matrix is refused for the first feature that is no number, by its name and type. */
 static void test_matrix_of_what_is_no_number(void **state) {
     (void)state;
@@ -572,6 +624,7 @@ int main(void) {
         cmocka_unit_test(test_shapes_agree),
         cmocka_unit_test(test_shapes_share_a_batch),
         cmocka_unit_test(test_wide_rows),
+        cmocka_unit_test(test_conversion_in_a_full_batch),
         cmocka_unit_test(test_matrix_of_what_is_no_number),
     };
     return cmocka_run_group_tests_name("query/reply", tests, NULL, NULL);
