@@ -24,8 +24,8 @@
  *   W3  lsns[p] is the last LSN given out for a partition p of this shard: above what is applied
  *       while rows are pending.
  *   W4  A group with an entry has one with a record, so that it will be written.
- *   W5  Records leave a group only from the end of their partition's, and never after their rows
- * were shown: LSNs of a partition have no gaps.
+ *   W5  Records leave a group only from the end of their partition's, and never after their
+ *       rows were shown: LSNs of a partition have no gaps.
  *
  * Threads: the owning shard.
  * Memory:  settled at init. Batches are borrowed from committer_take until committer_next_done

@@ -16,7 +16,7 @@
  *   C2  A definitions pair is freed only after every shard has adopted a newer one (its prepared
  *       plans point into the catalog) and every seat has passed a quiet point since.
  *   C3  While a change is between the log and the queue for LMDB, change_lock is held: no
- * checkpoint takes log positions then.
+ *       checkpoint takes log positions then.
  *
  * Threads: control_run is the thread; control_wake may be called by any.
  * Memory:  owns the registry, the published definitions, its buffers; replies go to the calls.

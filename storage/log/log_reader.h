@@ -6,8 +6,8 @@
  * fails its checks begins a torn tail only if it can have been in flight at the end:
  *
  *     - its number is above every number known to be durable,
- *     - a group behind it that is whole is one of the N - 1 next ones, in its place, and did not
- * know when it was sealed that the torn one was durable: they were in flight together,
+ *     - a group behind it that is whole is one of the N - 1 next ones, in its place, and did
+ *       not know when it was sealed that the torn one was durable: they were in flight together,
  *     - no byte is set beyond the room that N groups can take, nor in later files.
  *
  * Whole groups in a torn tail were never acknowledged, because the one before them was not durable;
@@ -20,8 +20,8 @@
  *
  * Invariants:
  *   R1  Records of a log are visited in the order of appending, each once, or the reading fails.
- *   R2  Groups of a log are numbered without gaps, and each names the checksum of the one before
- *   it.
+ *   R2  Groups of a log are numbered without gaps, and each names the checksum of the one
+ *       before it.
  *   R3  Records of a group are visited only after the whole group was found sound.
  *   R4  When log_read answers FST_OK, what was visited is durable: the last group of a log may have
  *       been in flight when its process ended, and be seen before it is on disk, so the file is

@@ -12,16 +12,15 @@
  *     rows:     partition u16, view u32, key    -> revision, lsn, image, heap
  *     clients:  partition u16, client u64       -> sequence, recent ones
  *     lsns:     partition u16                   -> LSN that the rows reflect
- *     logs:     epoch u32, shard u32            -> group up to which everything is in the
- *     checkpoint
+ *     logs:     epoch u32, shard u32            -> group up to which all is in the checkpoint
  *
  * The checksum is seeded with the database and covers key, length and bytes, so that a value under
  * the wrong key fails.
  *
  * Invariants, restated in meta_check():
  *   M1  Every piece fits its checksum.
- *   M2  The pieces of a value are numbered from 0 and together have its length; no other piece is
- *   there.
+ *   M2  The pieces of a value are numbered from 0 and together have its length; there is no
+ *       other piece.
  *   M3  Keys and values have the sizes of their database.
  *
  * Threads: one batch at a time (LMDB's own lock, begin waits); readers anywhere, beside the batch.
