@@ -19,7 +19,7 @@ static_assert(CONNS_MAX + CONN_SPARES <= 1 << INDEX_BITS, "an index fits into a 
 /* ---- small helpers ---- */
 
 static bool is_blocked(const struct conn *conn) {
-    return conn->is_paused || conn->is_greeting;
+    return conn->is_paused || conn->is_greeting || conn->is_waiting;
 }
 
 static bool is_answering(const struct conn *conn) {
@@ -124,6 +124,58 @@ static void overloaded_reply(struct conn *conn, const struct frame *request, con
                                            .text = text});
 }
 
+/* ---- turns ---- */
+
+static void turn_append(struct conn_turns *turns, struct conn *conn) {
+    conn->turn_next = NULL;
+    if (turns->last)
+        turns->last->turn_next = conn;
+    else
+        turns->first = conn;
+    turns->last = conn;
+}
+
+static struct conn *turn_take(struct conn_turns *turns) {
+    struct conn *conn = turns->first;
+    if (conn == NULL) return NULL;
+    turns->first = conn->turn_next;
+    if (turns->first == NULL) turns->last = NULL;
+    conn->turn_next = NULL;
+    return conn;
+}
+
+void conn_charge(struct conn *conn, uint64_t work) {
+    struct conns *conns = conn->conns;
+    uint64_t done = conn->turn_tick == conns->tick ? conn->turn_work : 0;
+    conn->turn_tick = conns->tick;
+    conn->turn_work = done + work < UINT32_MAX ? (uint32_t)(done + work) : UINT32_MAX;
+    conns->work += work;
+}
+
+static bool turn_is_over(const struct conn *conn) {
+    const struct conns *conns = conn->conns;
+    return conn->turn_tick == conns->tick && conn->turn_work >= conns->options.turn_work &&
+           input_has_bytes(&conn->input);
+}
+
+/* False if there is no memory to keep what must wait: then it is better served. */
+static bool turn_wait(struct conn *conn) {
+    if (input_keep(&conn->input) != FST_OK) return false;
+    conn->is_waiting = true;
+    turn_append(&conn->conns->turns_next, conn);
+    return true;
+}
+
+struct conn *conns_next_turn(struct conns *conns) {
+    struct conn *conn;
+    while ((conn = turn_take(&conns->turns)) != NULL) {
+        conn->is_waiting = false;
+        dirty_put(conn); /* It may be closed, or receive again. */
+        if (conn->state == CONN_OPEN && !is_blocked(conn)) return conn;
+    }
+    return NULL;
+}
+
 /* ---- input ---- */
 
 static const struct frame_rules *rules_of(const struct conn *conn) {
@@ -201,14 +253,17 @@ bool conns_is_sent(const struct conns *conns) {
 bool conn_next_frame(struct conn *conn, struct frame *frame_out) {
     while (conn->state == CONN_OPEN && !is_blocked(conn)) {
         struct input_fault fault = {.status = FST_OK};
+        if (turn_is_over(conn) && turn_wait(conn)) break;
         switch (input_next(&conn->input, rules_of(conn), frame_out, &fault)) {
         case INPUT_NONE:
             partial_watch(conn);
             return false;
         case INPUT_FRAME:
+            conn_charge(conn, 1);
             if (frame_admit(conn, frame_out)) return true;
             break;
         case INPUT_REFUSED:
+            conn_charge(conn, 1);
             overloaded_reply(conn, frame_out, "frame: no memory to receive it");
             break;
         case INPUT_BAD:
@@ -455,7 +510,8 @@ static bool conn_flush(struct conn *conn) {
     conn_settle(conn);
     if (is_answering(conn)) is_done = receive_update(conn);
     if (is_answering(conn)) is_done = send_start(conn) && is_done;
-    if (conn->state == CONN_CLOSING && !conn->is_receiving && conn->sending_bytes == 0) {
+    bool is_busy = conn->is_receiving || conn->sending_bytes > 0 || conn->is_waiting;
+    if (conn->state == CONN_CLOSING && !is_busy) {
         slot_put(conn);
         return true;
     }
@@ -473,6 +529,8 @@ void conns_flush(struct conns *conns) {
         conn = next;
     }
     chunks_put_retired(&conns->chunks);
+    while ((conn = turn_take(&conns->turns_next)) != NULL) turn_append(&conns->turns, conn);
+    conns->tick += 1;
 }
 
 static void input_expire(struct conn *conn, const char *text) {
@@ -503,7 +561,7 @@ void conns_expire(struct conns *conns, int64_t now_us) {
 int64_t conns_deadline_us(const struct conns *conns) {
     const struct deadlines *lists[] = {&conns->handshakes, &conns->partials, &conns->stalls,
                                        &conns->drains};
-    int64_t earliest_us = INT64_MAX;
+    int64_t earliest_us = conns->turns.first ? conns->now_us : INT64_MAX;
     for (int i = 0; i < 4; i++) {
         const struct deadline *first = lists[i]->first;
         if (first && first->at_us < earliest_us) earliest_us = first->at_us;
@@ -535,7 +593,8 @@ size_t conns_memory_bytes(const struct conns_options *options) {
 static bool options_are_valid(const struct conns_options *options) {
     uint32_t bulk_max = FRAME_BULK_BYTES_MAX;
     return options->connections_max >= 1 && options->connections_max <= CONNS_MAX &&
-           options->in_flight_max >= 1 && options->output_bytes_max >= FRAME_ERROR_BYTES_MAX &&
+           options->in_flight_max >= 1 && options->turn_work >= 1 &&
+           options->output_bytes_max >= FRAME_ERROR_BYTES_MAX &&
            options->frame_bytes_max >= FRAME_HEADER_BYTES &&
            options->frame_bytes_max <= options->bulk_bytes_max &&
            options->bulk_bytes_max <= bulk_max && options->chunks_1m_max >= 1 &&
@@ -609,7 +668,8 @@ static bool slot_is_clean(const struct conn *conn) {
     return conn->socket <= 0 && !conn->is_receiving && conn->sending_bytes == 0 &&
            conn->input_deadline.list == NULL && conn->output_deadline.list == NULL &&
            conn->input.partial == NULL && conn->input.backlog == NULL &&
-           conn->output.first == NULL && conn->output.spare == NULL && !conn->is_dirty;
+           conn->output.first == NULL && conn->output.spare == NULL && !conn->is_dirty &&
+           !conn->is_waiting;
 }
 
 static enum fst_status conn_check(const struct conn *conn, uint32_t used[CHUNK_SIZES]) {
@@ -628,6 +688,22 @@ static enum fst_status conn_check(const struct conn *conn, uint32_t used[CHUNK_S
     return FST_OK;
 }
 
+static enum fst_status turns_check(const struct conns *conns) {
+    const struct conn_turns *queues[] = {&conns->turns, &conns->turns_next};
+    uint32_t waiting_count = 0;
+    for (uint32_t i = 0; i < conns->slots_count; i++) waiting_count += conns->slots[i].is_waiting;
+    for (int i = 0; i < 2; i++) {
+        const struct conn *last = NULL;
+        for (const struct conn *at = queues[i]->first; at != NULL; at = at->turn_next) {
+            if (!at->is_waiting || waiting_count == 0) return FST_CORRUPT;
+            waiting_count -= 1;
+            last = at;
+        }
+        if (queues[i]->last != last) return FST_CORRUPT;
+    }
+    return waiting_count == 0 ? FST_OK : FST_CORRUPT;
+}
+
 enum fst_status conns_check(const struct conns *conns) {
     uint32_t used[CHUNK_SIZES] = {0};
     uint32_t open_count = 0;
@@ -641,6 +717,7 @@ enum fst_status conns_check(const struct conns *conns) {
     for (int i = 0; i < CHUNK_SIZES; i++) {
         if (conns->chunks.pools[i].objects_used != used[i]) return FST_CORRUPT; /* I2 */
     }
+    FST_TRY(turns_check(conns)); /* I8 */
     bool are_sorted = deadlines_check(&conns->handshakes) && deadlines_check(&conns->partials) &&
                       deadlines_check(&conns->stalls) && deadlines_check(&conns->drains);
     return are_sorted ? FST_OK : FST_CORRUPT; /* I5 */

@@ -9,6 +9,8 @@
  *     for each completion with conns_is_token(token):
  *         conn = conns_complete(conns, &completion, now_us)
  *         while (conn && conn_next_frame(conn, &frame)) take the frame
+ *     while (conn = conns_next_turn(conns))
+ *         while (conn_next_frame(conn, &frame)) take the frame
  *     serve what was taken: conn_reply_room, fill it, conn_reply_commit
  *     conns_expire(conns, now_us)
  *     conns_flush(conns)              starts sends and receives, frees what has ended
@@ -19,12 +21,17 @@
  * that is left. What was received by then is kept; when that is CONN_BACKLOG_BYTES, no more is
  * received.
  *
+ * Nobody is served for long while others wait: once the frames of a connection have made turn_work
+ * in a tick, the rest of what it sent waits for its turn in the next tick. Turns come in the order
+ * in which they were waited for; while there are any, conns_deadline_us is now. A frame is 1 work;
+ * the caller adds what else it costs with conn_charge.
+ *
  * Life:  OPEN -> DRAINING -> CLOSING -> free. A connection is DRAINING when it was refused: it
  * hands out nothing more, sends its replies, shuts its half down, and reads on, to no purpose but
  * that the peer gets the replies before a reset, until the peer closes too or drain_us have
  * passed. One whose peer closed its half stays OPEN until all its requests are answered. CLOSING
- * waits for the receive and the send to end. Then the slot is used again, under a new id, so that
- * late answers to old requests find nobody.
+ * waits for the receive and the send to end, and for the turn to come up. Then the slot is used
+ * again, under a new id, so that late answers to old requests find nobody.
  *
  * Beyond connections_max there are CONN_SPARES slots for connections that are only told OVERLOADED.
  *
@@ -37,6 +44,7 @@
  *       one.
  *   I6  A free slot has nothing: no socket, no memory, no deadline, nothing under way.
  *   I7  Slots become free in conns_flush only.
+ *   I8  The connections that wait for a turn are those in the two queues, each once.
  *
  * Threads: one.
  * Memory:  settled at init, from the options; a page is touched when it is first used. A frame is
@@ -62,6 +70,7 @@ enum {
     CONN_SPARES = 64,
     CONN_PAUSE_BYTES = 256 << 10,
     CONN_BACKLOG_BYTES = 16 << 10,
+    CONN_TURN_WORK = 512,
     CONN_SEND_BYTES_MAX = 1 << 20, /* at a time, so that a slow reader's progress is seen */
     CONN_LONE_BYTES = 64 << 10,    /* of output: more must be taken, though nothing waits behind */
     CONN_SMALL_REPLY_BYTES = 1 << 10,     /* replies up to this size may exceed output_bytes_max */
@@ -84,6 +93,7 @@ struct conns_options {
     struct conns_total *total; /* counts with others; or NULL */
     uint32_t in_flight_max;    /* requests per connection */
     uint32_t output_bytes_max; /* waiting replies per connection */
+    uint32_t turn_work;        /* per connection and tick, as above; the last frame may exceed it */
     uint32_t frame_bytes_max;  /* as struct frame_rules */
     uint32_t bulk_bytes_max;   /* at most 16 MiB */
     uint32_t chunks_1m_max;    /* shared by all connections; of the smaller ones there are enough */
@@ -101,9 +111,10 @@ struct conns_options {
 #define CONNS_OPTIONS_DEFAULT                                                                      \
     {                                                                                              \
         .connections_max = 10000, .in_flight_max = 64, .output_bytes_max = 8 << 20,                \
-        .frame_bytes_max = FRAME_BYTES_MAX, .bulk_bytes_max = FRAME_BULK_BYTES_MAX,                \
-        .chunks_1m_max = 64, .chunks_16m_max = 8, .retry_us = 10000, .handshake_us = 5000000,      \
-        .partial_us = 10000000, .stall_us = 30000000, .drain_us = 5000000                          \
+        .turn_work = CONN_TURN_WORK, .frame_bytes_max = FRAME_BYTES_MAX,                           \
+        .bulk_bytes_max = FRAME_BULK_BYTES_MAX, .chunks_1m_max = 64, .chunks_16m_max = 8,          \
+        .retry_us = 10000, .handshake_us = 5000000, .partial_us = 10000000, .stall_us = 30000000,  \
+        .drain_us = 5000000                                                                        \
     }
 
 enum conn_state {
@@ -130,7 +141,11 @@ struct conn {
     bool is_shut;      /* we closed ours */
     bool is_spare;     /* beyond connections_max or the total */
     bool is_dirty;     /* in conns->dirty */
+    bool is_waiting;   /* for its turn, in one of the queues */
     struct conn *dirty_next;
+    struct conn *turn_next;
+    uint32_t turn_work; /* done in the tick turn_tick */
+    uint64_t turn_tick;
     size_t sending_bytes; /* 0: no send is under way */
     struct input input;
     struct output output;
@@ -152,6 +167,12 @@ struct conns_counts {
     uint64_t sent_bytes;
 };
 
+/* A queue of connections. */
+struct conn_turns {
+    struct conn *first;
+    struct conn *last;
+};
+
 struct conns {
     struct conns_options options;
     struct io_ring *ring;
@@ -163,7 +184,11 @@ struct conns {
     uint32_t spare_count; /* of them */
     uint32_t pause_bytes; /* of output: where frames wait */
     int64_t now_us;       /* the latest time told; monotonic */
+    uint64_t tick;        /* flushes so far */
+    uint64_t work;        /* charged to all connections, since init */
     struct conn *dirty;
+    struct conn_turns turns;      /* those that have come */
+    struct conn_turns turns_next; /* those of the next tick */
     struct deadlines handshakes;
     struct deadlines partials;
     struct deadlines stalls;
@@ -195,6 +220,10 @@ bool conns_is_token(uint64_t token);
 struct conn *conns_complete(struct conns *conns, const struct io_ring_completion *completion,
                             int64_t now_us);
 
+/* The next connection whose turn has come, to be read like that of a completion, or NULL. Turns
+ * that are not taken are the first in the next tick. */
+struct conn *conns_next_turn(struct conns *conns);
+
 /* The connection with this id while it can be answered, else NULL. */
 struct conn *conns_find(struct conns *conns, uint64_t id);
 
@@ -204,7 +233,7 @@ void conns_flush(struct conns *conns);
  * Looks only at those that are late. */
 void conns_expire(struct conns *conns, int64_t now_us);
 
-/* The earliest deadline, or INT64_MAX. */
+/* The earliest deadline, or INT64_MAX; now if somebody waits for a turn. */
 int64_t conns_deadline_us(const struct conns *conns);
 
 /* Lets every connection end after its requests are answered; for shutdown. Done when open_count is
@@ -217,6 +246,9 @@ bool conns_is_sent(const struct conns *conns);
 /* The next whole frame; false when there is none for now. Frames that are malformed, too large or
  * beyond in_flight_max are answered here. Each frame handed out is owed one reply. */
 bool conn_next_frame(struct conn *conn, struct frame *frame_out);
+
+/* Adds to the work of this tick, for a frame that costs more than most. */
+void conn_charge(struct conn *conn, uint64_t work);
 
 /* HELLO succeeded: full limits from now on. Outside the loop over conn_next_frame the caller must
  * start such a loop, since frames may have arrived already. */

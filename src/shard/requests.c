@@ -143,6 +143,7 @@ static void prepare_serve(struct shard *shard, struct conn *conn, const struct f
         fail_text(conn, frame, FST_TOO_LARGE, "PREPARE count: expected at most 1000 features");
         return;
     }
+    conn_charge(conn, count);
     struct bytes *names = arena_get(&shard->arena, (count + 1u) * sizeof *names);
     if (!names) {
         fail_text(conn, frame, FST_OVERLOADED, "no memory for this request now");
@@ -359,6 +360,7 @@ static void get_serve(struct shard *shard, struct conn *conn, const struct frame
         .rows_found_total = &shard->rows_found,
     };
     get_counts(shard, request);
+    conn_charge(conn, (uint64_t)fields.keys_count * handle->read->groups_count);
     if (handle->read->has_references)
         get_serve_heap(shard, conn, frame, request);
     else
@@ -388,6 +390,7 @@ static void write_serve(struct shard *shard, struct conn *conn, const struct fra
     if (!handle) return;
     metrics_add(shard->metrics, METRIC_WRITES, 1);
     struct row_set set;
+    conn_charge(conn, block.rows_count);
     error.status =
         write_block_rows(&block, handle->write, shard->now_us, &shard->arena, &set, &error);
     if (error.status == FST_OK) {

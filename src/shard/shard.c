@@ -15,7 +15,8 @@ enum {
     ACCEPT_AGAIN_US = 100000,
     DRAIN_US = 3000000,
     RECLAIMS_PER_TICK = 4,
-    TOKEN_LOG_TAG = 1, /* in the top byte; the group is below */
+    TURNS_WORK_MAX = 64 * CONN_TURN_WORK, /* of a tick */
+    TOKEN_LOG_TAG = 1,                    /* in the top byte; the group is below */
     TOKEN_TAG_SHIFT = 56,
 };
 static_assert(TOKEN_LOG_TAG != CONN_TOKEN_TAG, "tokens tell who they are for");
@@ -176,6 +177,22 @@ static void log_written(struct shard *shard, uint64_t group, int result) {
     engine_state_raise(shard->engine, ENGINE_FAILED);
 }
 
+static void frames_serve(struct shard *shard, struct conn *conn) {
+    struct frame frame;
+    while (conn_next_frame(conn, &frame)) request_serve(shard, conn, &frame);
+}
+
+/* Those who sent more than a tick's share before. Bounded, so that what has just come does not wait
+ * for all of them; those left over are first in the next tick. */
+static void turns_serve(struct shard *shard) {
+    uint64_t begin = shard->conns.work;
+    while (shard->conns.work - begin < TURNS_WORK_MAX) {
+        struct conn *conn = conns_next_turn(&shard->conns);
+        if (!conn) return;
+        frames_serve(shard, conn);
+    }
+}
+
 static void completion_take(struct shard *shard, const struct io_ring_completion *completion) {
     if (token_is_log(completion->token)) {
         uint64_t group = completion->token & ((UINT64_C(1) << TOKEN_TAG_SHIFT) - 1);
@@ -184,9 +201,7 @@ static void completion_take(struct shard *shard, const struct io_ring_completion
         connection_accept(shard, completion);
     } else if (conns_is_token(completion->token)) {
         struct conn *conn = conns_complete(&shard->conns, completion, shard->monotonic_us);
-        if (!conn) return;
-        struct frame frame;
-        while (conn_next_frame(conn, &frame)) request_serve(shard, conn, &frame);
+        if (conn) frames_serve(shard, conn);
     }
 }
 
@@ -317,6 +332,7 @@ static void tick(struct shard *shard, struct io_ring_completion *completions) {
     definitions_adopt(shard);
 
     for (int i = 0; i < count; i++) completion_take(shard, &completions[i]);
+    turns_serve(shard);
     struct message *message;
     while ((message = mailbox_receive(&engine->mailboxes, shard->index, &shard->mail_cursor))) {
         message_take(shard, message);

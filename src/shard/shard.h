@@ -2,7 +2,8 @@
  * shard: one pinned thread that serves connections and owns partitions.
  *
  * The tick, in this order: wait, adopt new definitions, completions (frames are served as they are
- * parsed), messages, the batch of reads, answers of writes, the next log group, reclaiming, sends.
+ * parsed), connections whose turn has come, messages, the batch of reads, answers of writes, the
+ * next log group, reclaiming, sends.
  * Reads of all connections of a tick are one batch; a reply's place in the output is taken when its
  * request is seen and filled when the batch runs, which is before anything of the tick is sent.
  *

@@ -116,12 +116,14 @@ class Connection:
     def close(self):
         self.socket.close()
 
-    def send(self, opcode, payload=b"", handle=0, flags=0, reserved=0, length=None):
+    def frame(self, opcode, payload=b"", handle=0, flags=0, reserved=0, length=None):
         self.last_id += 1
         size = 16 + len(payload) if length is None else length
-        self.socket.sendall(
-            struct.pack("<IBBHII", size, opcode, flags, reserved, self.last_id, handle) + payload
-        )
+        head = struct.pack("<IBBHII", size, opcode, flags, reserved, self.last_id, handle)
+        return head + payload
+
+    def send(self, opcode, payload=b"", handle=0, **more):
+        self.socket.sendall(self.frame(opcode, payload, handle, **more))
         return self.last_id
 
     def read(self, count):

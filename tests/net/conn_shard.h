@@ -200,8 +200,10 @@ static inline void shard_read(struct shard *shard, struct conn *conn) {
     frames_answer(shard, conn, frames, count);
 }
 
-/* Ends a tick. */
+/* Serves those whose turn has come, and ends the tick. */
 static inline void shard_flush(struct shard *shard) {
+    struct conn *conn;
+    while ((conn = conns_next_turn(&shard->conns)) != NULL) shard_read(shard, conn);
     conns_expire(&shard->conns, shard->now_us);
     conns_flush(&shard->conns);
     shard_check(shard);

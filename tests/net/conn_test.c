@@ -159,7 +159,7 @@ static void peer_step(struct shard *shard, struct peer *peer, struct random *ran
     shard_flush(shard);
 }
 
-/* Many connections with a small output limit, on a ring that refuses every Nth request. */
+/* Many connections with small limits, on a ring that refuses every Nth request. */
 static void test_model(void **state) {
     (void)state;
     enum { PEERS = 8, STEPS = 8000 };
@@ -168,6 +168,7 @@ static void test_model(void **state) {
         if (fail_call == 1) continue; /* Nothing would ever work. */
         struct conns_options options = options_get();
         options.output_bytes_max = 1 << 20;
+        options.turn_work = 1 + fail_call; /* Few frames a tick: most wait for a turn. */
         struct shard *shard = shard_create(options);
         shard->fake.fail_call = fail_call;
         struct peer peers[PEERS];
@@ -252,6 +253,8 @@ static void real_tick(struct conns *conns, struct shard *shard, struct io_ring *
             assert_non_null(conns_open(conns, completions[i].result, shard->now_us));
         }
     }
+    struct conn *conn;
+    while ((conn = conns_next_turn(conns)) != NULL) shard_read(shard, conn);
     conns_expire(conns, shard->now_us);
     conns_flush(conns);
 }
