@@ -295,7 +295,8 @@ static void received_take(struct conn *conn, const struct io_ring_completion *co
     if (completion->result > 0) {
         conn->conns->counts.received_bytes += (uint64_t)completion->result;
         if (conn->state != CONN_OPEN) return;
-        if (input_append(&conn->input, completion->data, (uint32_t)completion->result) != FST_OK) {
+        if (input_append(&conn->input, completion->data, (uint32_t)completion->result,
+                         conn->conns->now_us) != FST_OK) {
             bad_frame_refuse(conn,
                              &(struct input_fault){.status = FST_OVERLOADED, .field = "frame"},
                              &(struct frame){.bytes = 0});

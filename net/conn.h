@@ -215,8 +215,9 @@ struct conn *conns_open(struct conns *conns, int socket, int64_t now_us);
 
 bool conns_is_token(uint64_t token);
 
-/* Takes one completion. The connection, if it may have frames: then conn_next_frame must be called
- * until it answers false, before the next completion is given. Else NULL. */
+/* Takes one completion; what was received arrived at `now_us`. The connection, if it may have
+ * frames: then conn_next_frame must be called until it answers false, before the next completion is
+ * given. Else NULL. */
 struct conn *conns_complete(struct conns *conns, const struct io_ring_completion *completion,
                             int64_t now_us);
 

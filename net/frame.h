@@ -69,6 +69,7 @@ struct frame {
     uint32_t handle;        /* in a reply: the status */
     const uint8_t *payload; /* borrowed; NULL while the frame is not whole */
     uint32_t payload_bytes;
+    int64_t arrival_us; /* set by net/input.h: when its last byte was received */
 };
 
 /* What a receiver accepts. */

@@ -30,20 +30,51 @@ static struct bytes pending_of(const struct input *input) {
     return (struct bytes){.data = input->view, .bytes = input->view_bytes};
 }
 
+static void mark_append(struct input *input, uint32_t bytes, int64_t arrival_us) {
+    struct input_mark *last = input->marks_count > 0 ? &input->marks[input->marks_count - 1] : NULL;
+    bool is_shared =
+        last && (last->arrival_us == arrival_us || input->marks_count == INPUT_MARKS_MAX);
+    if (!is_shared) {
+        last = &input->marks[input->marks_count++];
+        last->bytes = 0;
+    }
+    last->bytes += bytes;
+    last->arrival_us = arrival_us;
+}
+
+static void marks_consume(struct input *input, size_t bytes) {
+    uint32_t done = 0;
+    while (bytes > 0) {
+        struct input_mark *first = &input->marks[done];
+        FST_ASSERT(done < input->marks_count);
+        input->arrival_us = first->arrival_us;
+        size_t taken = first->bytes < bytes ? first->bytes : bytes;
+        first->bytes -= (uint32_t)taken;
+        bytes -= taken;
+        if (first->bytes == 0) done += 1;
+    }
+    if (done == 0) return;
+    input->marks_count -= done;
+    memmove(input->marks, input->marks + done, input->marks_count * sizeof input->marks[0]);
+}
+
 static void pending_consume(struct input *input, size_t bytes) {
     if (input->backlog == NULL) {
         FST_ASSERT(bytes <= input->view_bytes);
         input->view += bytes;
         input->view_bytes -= (uint32_t)bytes;
+        input->arrival_us = input->view_arrival_us;
         return;
     }
+    marks_consume(input, bytes);
     input->backlog->begin += (uint32_t)bytes;
     if (input->backlog->begin < input->backlog->end) return;
     chunk_retire(input->chunks, input->backlog);
     input->backlog = NULL;
 }
 
-static enum fst_status backlog_append(struct input *input, const uint8_t *data, uint32_t bytes) {
+static enum fst_status backlog_append(struct input *input, const uint8_t *data, uint32_t bytes,
+                                      int64_t arrival_us) {
     struct bytes kept = {.bytes = 0};
     struct chunk *backlog = input->backlog;
     if (backlog) kept = pending_of(input);
@@ -57,21 +88,24 @@ static enum fst_status backlog_append(struct input *input, const uint8_t *data, 
     }
     memcpy(backlog->data + backlog->end, data, bytes);
     backlog->end += bytes;
+    mark_append(input, bytes, arrival_us);
     return FST_OK;
 }
 
-enum fst_status input_append(struct input *input, const uint8_t *data, uint32_t bytes) {
+enum fst_status input_append(struct input *input, const uint8_t *data, uint32_t bytes,
+                             int64_t arrival_us) {
     FST_ASSERT(input->view_bytes == 0);
     FST_ASSERT(bytes > 0);
-    if (input->backlog) return backlog_append(input, data, bytes);
+    if (input->backlog) return backlog_append(input, data, bytes, arrival_us);
     input->view = data;
     input->view_bytes = bytes;
+    input->view_arrival_us = arrival_us;
     return FST_OK;
 }
 
 enum fst_status input_keep(struct input *input) {
     if (input->view_bytes == 0) return FST_OK;
-    FST_TRY(backlog_append(input, input->view, input->view_bytes));
+    FST_TRY(backlog_append(input, input->view, input->view_bytes, input->view_arrival_us));
     input->view_bytes = 0;
     return FST_OK;
 }
@@ -183,8 +217,21 @@ static enum input_answer pending_next(struct input *input, const struct frame_ru
 enum input_answer input_next(struct input *input, const struct frame_rules *rules,
                              struct frame *frame_out, struct input_fault *fault_out) {
     if (input->skip_bytes > 0 && (!input_has_bytes(input) || !skip(input))) return INPUT_NONE;
-    if (input->partial) return partial_next(input, rules, frame_out, fault_out);
-    return pending_next(input, rules, frame_out, fault_out);
+    enum input_answer answer = input->partial ? partial_next(input, rules, frame_out, fault_out)
+                                              : pending_next(input, rules, frame_out, fault_out);
+    if (answer == INPUT_FRAME) frame_out->arrival_us = input->arrival_us;
+    return answer;
+}
+
+static bool marks_are_right(const struct input *input) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < input->marks_count; i++) {
+        const struct input_mark *mark = &input->marks[i];
+        if (mark->bytes == 0) return false;
+        if (i > 0 && mark->arrival_us <= mark[-1].arrival_us) return false;
+        bytes += mark->bytes;
+    }
+    return bytes == input_backlog_bytes(input);
 }
 
 enum fst_status input_check(const struct input *input) {
@@ -200,5 +247,6 @@ enum fst_status input_check(const struct input *input) {
     }
     if (backlog && backlog->begin >= backlog->end) return FST_CORRUPT; /* I3 */
     if (backlog && input->view_bytes > 0) return FST_CORRUPT;          /* I3 */
+    if (!marks_are_right(input)) return FST_CORRUPT;                   /* I4 */
     return FST_OK;
 }

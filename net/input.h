@@ -8,11 +8,16 @@
  *
  *     stream:  ... | partial: a frame's first bytes | backlog, or the view of the received bytes |
  *
+ * Frames know when their last byte was received, also when they waited in the backlog: it keeps
+ * marks, which say how many of its bytes were received when. When there are too many, the newest
+ * bytes share the last mark, and its time is theirs: no frame seems older than it is.
+ *
  * Invariants, restated as code in input_check():
  *   I1  A partial frame is a prefix of one frame and not all of it; its chunk fits partial_bytes,
  *       the size of that frame, or of a header while that is not whole.
  *   I2  While bytes are being skipped there is no partial frame.
  *   I3  A backlog is not empty; beside it there is no view.
+ *   I4  The marks add up to the backlog; none is empty, and their times rise.
  *
  * Threads: one.
  * Memory:  chunks come from and go back to the pool that is borrowed at init. Frames are borrowed
@@ -27,14 +32,25 @@
 #include "net/chunk.h"
 #include "net/frame.h"
 
+enum { INPUT_MARKS_MAX = 8 };
+
+struct input_mark {
+    uint32_t bytes;
+    int64_t arrival_us;
+};
+
 struct input {
     struct chunks *chunks;
     const uint8_t *view; /* received, not yet looked at; borrowed */
     uint32_t view_bytes;
+    int64_t view_arrival_us;
+    int64_t arrival_us;     /* of the last byte that was looked at */
     uint32_t skip_bytes;    /* of a frame that was refused, still to come */
     uint32_t partial_bytes; /* as I1 */
     struct chunk *partial;
     struct chunk *backlog;
+    uint32_t marks_count;
+    struct input_mark marks[INPUT_MARKS_MAX]; /* of the backlog, in order */
 };
 
 enum input_answer {
@@ -51,9 +67,11 @@ struct input_fault {
 
 void input_init(struct input *input, struct chunks *chunks);
 
-/* Adds received bytes: borrowed, unless there is a backlog, which takes them. All earlier ones must
- * have been looked at or kept. OVERLOADED if they cannot be kept; then the stream is broken. */
-FST_MUST_USE enum fst_status input_append(struct input *input, const uint8_t *data, uint32_t bytes);
+/* Adds bytes received at `arrival_us` (monotonic): borrowed, unless there is a backlog, which takes
+ * them. All earlier ones must have been looked at or kept. OVERLOADED if they cannot be kept; then
+ * the stream is broken. */
+FST_MUST_USE enum fst_status input_append(struct input *input, const uint8_t *data, uint32_t bytes,
+                                          int64_t arrival_us);
 
 /* The next frame. frame_out is set for FRAME and, but for its payload, REFUSED; for BAD it has
  * what is known of the header. fault_out is set for REFUSED and BAD. */

@@ -267,7 +267,8 @@ FST_API uint32_t fst_keys_count(const struct fst_keys *keys);
 
 struct fst_get_options {
     int64_t as_of_us;    /* the moment asked for; FST_NOW */
-    int64_t deadline_us; /* the server need not answer after this long; 0: no limit */
+    int64_t deadline_us; /* 0: no limit; else FST_TIMEOUT, without looking anything up, if the
+                          * server comes to the request that long after it arrived, or later */
     bool serves_expired; /* values past their ttl too; they stay FST_ROW_EXPIRED */
     bool has_statuses; /* with a matrix: fst_reply_presences(), a byte per number; else no effect */
     enum fst_shape shape;

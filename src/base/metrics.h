@@ -22,6 +22,8 @@
     X(CONNECTIONS_TOTAL, COUNTER, "connections_total", "connections accepted")                     \
     X(REQUESTS, COUNTER, "requests", "requests received, of any kind")                             \
     X(GETS, COUNTER, "gets", "GET requests received")                                              \
+    X(GETS_LATE, COUNTER, "gets_late",                                                             \
+      "GET requests not served because their deadline had passed")                                 \
     X(KEYS_READ, COUNTER, "keys_read", "keys looked up by GET requests")                           \
     X(ROWS_FOUND, COUNTER, "rows_found", "rows found for these keys, all views counted")           \
     X(WRITES, COUNTER, "writes", "WRITE requests received")                                        \

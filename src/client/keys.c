@@ -1,4 +1,6 @@
 /* Keys of a read, in canonical form, and the read itself. */
+#include <inttypes.h>
+
 #include "base/assert.h"
 #include "client/client.h"
 
@@ -108,6 +110,13 @@ static enum fst_status keys_check(const struct fst_keys *keys, struct fst_error 
     return FST_OK;
 }
 
+static enum fst_status options_check(const struct fst_get_options *options,
+                                     struct fst_error *error) {
+    if (options->deadline_us >= 0) return FST_OK;
+    return fst_error_set(error, FST_INVALID, "deadline_us: expected 0 or more, found %" PRId64,
+                         options->deadline_us);
+}
+
 static enum fst_status shape_check(const struct fst_handle *handle,
                                    const struct fst_get_options *options, struct fst_error *error) {
     if (options->shape > FST_SHAPE_FLOAT64) {
@@ -133,6 +142,7 @@ enum fst_status fst_submit_get(const struct fst_keys *keys, const struct fst_get
     struct fst_handle *handle = keys->handle;
     struct client_request *request = NULL;
     FST_TRY(keys_check(keys, error));
+    FST_TRY(options_check(options, error));
     FST_TRY(shape_check(handle, options, error));
     bool has_statuses = options->has_statuses && client_shape_is_matrix(options->shape);
     FST_TRY(client_request_create(handle->client, FRAME_GET, call, &request, error));

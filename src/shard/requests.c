@@ -1,5 +1,6 @@
 #include "shard/requests.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -13,6 +14,7 @@ enum {
     GET_REPLY_HEAD = FRAME_HEADER_BYTES + 8,
     GET_SERVE_EXPIRED = 1, /* options */
     GET_STATUSES = 2,
+    CLOCK_WORK_MAX = 256, /* keys: some 50 us */
     HELLO_REPLY_BYTES_MAX = FRAME_HEADER_BYTES + 128 + 2 * PARTITIONS_MAX,
     PREPARE_REPLY_HEAD = FRAME_HEADER_BYTES + 4 + 8,
     PREPARE_NAMES_MAX = FEATURES_MAX + 1,
@@ -244,6 +246,32 @@ static bool get_decode(const struct shard *shard, const struct frame *frame,
     return status == FST_OK;
 }
 
+/* The clock as it stood at most CLOCK_WORK_MAX of work ago. A tick that does less reads no clock
+ * for deadlines. */
+static int64_t clock_us(struct shard *shard) {
+    if (shard->conns.work - shard->clock_work >= CLOCK_WORK_MAX) {
+        shard->clock_us = io_monotonic_us(shard->engine->io);
+        shard->clock_work = shard->conns.work;
+    }
+    return shard->clock_us;
+}
+
+/* True if the client has given up by now; then it is answered. Asked before anything that costs. */
+static bool get_is_late(struct shard *shard, struct conn *conn, const struct frame *frame,
+                        int64_t deadline_us) {
+    if (deadline_us == 0) return false;
+    int64_t waited_us = clock_us(shard) - frame->arrival_us;
+    if (waited_us < deadline_us) return false;
+    struct fst_error error;
+    error.status = fst_error_set(&error, FST_TIMEOUT,
+                                 "GET deadline_us: expected to be served within %" PRId64
+                                 " us, waited %" PRId64 " us since arrival",
+                                 deadline_us, waited_us);
+    metrics_add(shard->metrics, METRIC_GETS_LATE, 1);
+    fail(conn, frame, &error);
+    return true;
+}
+
 static void get_counts(struct shard *shard, const struct get_request *request) {
     metrics_add(shard->metrics, METRIC_GETS, 1);
     metrics_add(shard->metrics, METRIC_KEYS_READ, request->reply.keys_count);
@@ -331,6 +359,7 @@ static void get_serve(struct shard *shard, struct conn *conn, const struct frame
         fail(conn, frame, &error);
         return;
     }
+    if (get_is_late(shard, conn, frame, fields.deadline_us)) return;
     struct handle *handle = handle_check(conn, frame, false, fields.layout_id);
     if (!handle) return;
     if (get_keys_check(handle->read, fields.keys, fields.keys_count) != FST_OK) {

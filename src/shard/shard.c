@@ -329,6 +329,8 @@ static void tick(struct shard *shard, struct io_ring_completion *completions) {
     epoch_enter(&engine->epoch, shard->index); /* S1 */
     shard->now_us = io_now_us(engine->io);
     shard->monotonic_us = io_monotonic_us(engine->io);
+    shard->clock_us = shard->monotonic_us;
+    shard->clock_work = shard->conns.work;
     definitions_adopt(shard);
 
     for (int i = 0; i < count; i++) completion_take(shard, &completions[i]);

@@ -56,6 +56,8 @@ struct shard {
     uint32_t reclaim_cursor;
     int64_t now_us; /* wall clock of this tick */
     int64_t monotonic_us;
+    int64_t clock_us;    /* monotonic, read again while a tick goes on; for deadlines of requests */
+    uint64_t clock_work; /* conns.work when it was read */
     int64_t accept_again_us;         /* monotonic; 0: accept is armed */
     int64_t drain_until_us;          /* 0: not draining */
     bool is_drained;                 /* counted in the engine */

@@ -317,6 +317,18 @@ static void test_what_cannot_be_a_matrix_is_not_sent(void **state) {
     setting_close(&s);
 }
 
+/* The server would take it for a broken frame, and close the connection. */
+static void test_a_negative_deadline_is_not_sent(void **state) {
+    (void)state;
+    struct setting s;
+    struct fst_reply reply;
+    setting_open(&s, only_prepare_script, NULL);
+    struct fst_get_options options = {.as_of_us = FST_NOW, .deadline_us = -1};
+    assert_int_equal(fst_get(s.keys, &options, &reply), FST_INVALID);
+    assert_non_null(strstr(reply.text, "deadline_us: expected 0 or more, found -1"));
+    setting_close(&s);
+}
+
 /* ---- replies that are wrong ---- */
 
 static const struct wrong {
@@ -382,6 +394,7 @@ int main(void) {
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_matrices),
         cmocka_unit_test(test_what_cannot_be_a_matrix_is_not_sent),
+        cmocka_unit_test(test_a_negative_deadline_is_not_sent),
         cmocka_unit_test(test_malformed_replies_are_refused),
     };
     return cmocka_run_group_tests_name("client/shape", tests, NULL, NULL);

@@ -62,3 +62,27 @@ def test_a_greedy_connection_waits_its_turn(one):
     seen = [wire.decode_rows(layout, greedy.receive().payload)[0]["n"][1] for _ in range(count)]
     assert seen == sorted(seen) and seen[-1] == 8
     assert seen.count(7) < 400  # Two ticks' share.
+
+
+def test_expired_requests_are_dropped(one):
+    """Many requests of one connection arrive together and may wait a microsecond. The first are
+    served at once; by the time the later ones have their turn it is over, and they are told so.
+    Others have time, or no limit; the connection goes on."""
+    c = one.connect()
+    layout = c.features("t.fast:n", "t.profile:label")
+    count = 600
+    with stopped(one):
+        get = c.get_payload(layout, [key(1)], deadline=1)
+        rest = send_some(c, b"".join(c.frame(wire.GET, get, layout.handle) for _ in range(count)))
+    c.socket.sendall(rest)
+    replies = [c.receive() for _ in range(count)]
+    late = [reply for reply in replies if reply.status == wire.TIMEOUT]
+    assert {reply.status for reply in replies} == {wire.OK, wire.TIMEOUT}
+    assert {reply.status for reply in replies[:80]} == {wire.OK}  # Before a clock is read again.
+    assert replies[200].status == wire.TIMEOUT  # It came with the first, and had to wait.
+    retry_us, text = late[0].error()
+    assert retry_us == 0 and text.startswith("GET deadline_us: expected to be served within 1 us")
+    assert one.metric("gets_late") == len(late)
+    assert one.metric("keys_read") == count - len(late)
+    for deadline in (0, 2**63 - 1, 3600 * 10**6):
+        assert len(c.get(layout, [key(1)], deadline=deadline)) == 1

@@ -12,7 +12,7 @@ NOW = -(2**63)
 OK, STALE, DUPLICATE, NOT_FOUND, EXPIRED, FUTURE, FULL = 0, 1, 2, 3, 4, 5, 6
 INVALID, BAD_FRAME, TOO_LARGE, UNKNOWN = 16, 17, 18, 19
 LAYOUT_CHANGED, UNAUTHENTICATED, FORBIDDEN, UNSUPPORTED, OVERLOADED = 21, 22, 23, 24, 25
-DISK_FULL, OUTCOME_UNKNOWN = 27, 28
+DISK_FULL, OUTCOME_UNKNOWN, TIMEOUT = 27, 28, 33
 
 KINDS = {1: "<?", 2: "<i", 3: "<q", 4: "<f", 5: "<d", 6: "<q", 7: "<q"}
 
@@ -175,12 +175,12 @@ class Connection:
     def writing(self, view, *names):
         return self.prepare(2, view, *names)
 
-    def get_payload(self, layout, keys, as_of=NOW, options=0, shape=0, count=None):
+    def get_payload(self, layout, keys, as_of=NOW, options=0, shape=0, count=None, deadline=0):
         return struct.pack(
             "<QqqIBBH",
             layout.id,
             as_of,
-            0,
+            deadline,
             len(keys) if count is None else count,
             shape,
             options,

@@ -105,7 +105,7 @@ static void read_pieces(struct reading *reading, const struct frame_rules *rules
     for (size_t at = 0; at < stream->bytes && is_sound; at += piece_bytes) {
         size_t left = stream->bytes - at;
         size_t bytes = left < piece_bytes ? left : piece_bytes;
-        FST_ASSERT(input_append(&input, stream->data + at, (uint32_t)bytes) == FST_OK);
+        FST_ASSERT(input_append(&input, stream->data + at, (uint32_t)bytes, (int64_t)at) == FST_OK);
         if (at % 3 == 1) FST_ASSERT(input_keep(&input) == FST_OK); /* as if it was paused */
         is_sound = read_piece(reading, &input, rules);
         chunks_put_retired(&chunks);
