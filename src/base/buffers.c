@@ -45,6 +45,14 @@ void buffers_put(struct buffers *buffers, void *buffer) {
     FST_ASSERT(false && "the buffer is one of these buffers");
 }
 
+bool buffers_has(const struct buffers *buffers, size_t bytes) {
+    for (uint32_t i = 0; i < buffers->sizes_count; i++) {
+        const struct pool *pool = &buffers->pools[i];
+        if (pool->object_bytes >= bytes && pool->objects_used < pool->objects_max) return true;
+    }
+    return false;
+}
+
 size_t buffers_largest(const struct buffers *buffers) {
     return buffers->pools[buffers->sizes_count - 1].object_bytes;
 }

@@ -10,6 +10,8 @@
 #ifndef BASE_BUFFERS_H
 #define BASE_BUFFERS_H
 
+#include <stdbool.h>
+
 #include "base/pool.h"
 
 enum { BUFFERS_SIZES_MAX = 6 };
@@ -32,6 +34,9 @@ void buffers_deinit(struct buffers *buffers);
 /* NULL when nothing large enough is free. 64-byte aligned, not zeroed. */
 void *buffers_get(struct buffers *buffers, size_t bytes);
 void buffers_put(struct buffers *buffers, void *buffer);
+
+/* Whether buffers_get would give one now. */
+bool buffers_has(const struct buffers *buffers, size_t bytes);
 
 /* The largest buffer there can be. */
 size_t buffers_largest(const struct buffers *buffers);

@@ -418,6 +418,12 @@ static void write_serve(struct shard *shard, struct conn *conn, const struct fra
     struct handle *handle = handle_check(conn, frame, true, block.layout_id);
     if (!handle) return;
     metrics_add(shard->metrics, METRIC_WRITES, 1);
+    struct write_source source = {
+        .engine = shard->engine, .buffers = &shard->buffers, .arena = &shard->arena};
+    if (!write_request_has_room(&source, handle->write->view, block.rows_count)) {
+        fail_text(conn, frame, FST_OVERLOADED, "no memory for this write now");
+        return;
+    }
     struct row_set set;
     conn_charge(conn, block.rows_count);
     error.status =

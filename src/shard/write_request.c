@@ -108,6 +108,15 @@ static enum fst_status batches_create(const struct write_source *source,
     return FST_OK;
 }
 
+bool write_request_has_room(const struct write_source *source, const struct view *view,
+                            uint32_t rows_count) {
+    size_t rows_bytes = (size_t)rows_count * view_current(view)->layout.image_bytes;
+    if (rows_bytes > ENGINE_WRITE_BYTES_MAX) return true; /* That has an answer of its own. */
+    /* One of the owners has as many rows as the others, at least. */
+    return buffers_has(source->buffers, sizeof(struct write_request) + rows_count) &&
+           buffers_has(source->buffers, rows_bytes / source->engine->shards_count);
+}
+
 enum fst_status write_request_create(const struct write_source *source,
                                      const struct write_origin *origin, struct row_set *set,
                                      int64_t now_us, struct write_request **request_out,

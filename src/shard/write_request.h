@@ -55,6 +55,11 @@ struct write_batches {
     uint32_t owners[ENGINE_SHARDS_MAX];
 };
 
+/* False when there are no buffers for a write of so many rows, as little as they may take: it would
+ * be refused in the end, and its rows need not be made before. */
+bool write_request_has_room(const struct write_source *source, const struct view *view,
+                            uint32_t rows_count);
+
 /* Checks event times against the clock, splits the set and makes the batches. batches_open is their
  * count: the caller sends each, or answers it with write_batch_refuse. FST_OVERLOADED when buffers
  * or arena have no room; FST_TOO_LARGE when they never will. */

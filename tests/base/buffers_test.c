@@ -44,10 +44,12 @@ static void test_all_can_be_had(void **state) {
     for (int round = 0; round < 500; round++) {
         uint8_t *out[BUFFERS];
         for (int i = 0; i < BUFFERS; i++) {
+            assert_true(buffers_has(&buffers, 100));
             out[i] = buffers_get(&buffers, 100);
             assert_non_null(out[i]);
             memset(out[i], i, 100);
         }
+        assert_false(buffers_has(&buffers, 1));
         assert_null(buffers_get(&buffers, 1));
         for (int left = BUFFERS; left > 0; left--) {
             uint64_t i = random_below(&random, (uint64_t)left);

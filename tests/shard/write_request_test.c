@@ -181,6 +181,8 @@ static void test_no_buffers(void **state) {
         struct write_request *request = NULL;
         struct write_batches batches;
         struct row_set *set = fixture_set(fixture, fixture->plain, rows, FIXTURE_ROWS_MAX);
+        assert_int_equal(write_request_has_room(&source, fixture->plain, FIXTURE_ROWS_MAX),
+                         left > 0);
         enum fst_status status = write_request_create(&source, &origin, set, 0, &request, &batches);
         arena_reset(&fixture->arena);
         /* Freed last is the largest: every piece fits. */
@@ -189,6 +191,26 @@ static void test_no_buffers(void **state) {
         assert_int_equal(buffers_used(&fixture->buffers), taken_count);
         buffers_put(&fixture->buffers, taken[--taken_count]);
     }
+    shard_fixture_destroy(fixture);
+}
+
+/* Without a buffer that can hold what some owner must get, rows are not even made; what is too
+ * large for good is another answer's. */
+static void test_room_by_rows(void **state) {
+    (void)state;
+    struct shard_fixture *fixture = shard_fixture_create(1, PLENTY, SHARDS);
+    struct write_source source = {
+        .engine = fixture->engine, .buffers = &fixture->buffers, .arena = &fixture->arena};
+    size_t small_bytes = fixture->buffers.pools[0].object_bytes;
+    size_t image_bytes = view_current(fixture->plain)->layout.image_bytes;
+    uint32_t most = (uint32_t)(((small_bytes + 1) * SHARDS - 1) / image_bytes);
+    assert_true(write_request_has_room(&source, fixture->plain, most + 1));
+    while (buffers_get(&fixture->buffers, small_bytes + 1)) continue;
+    assert_true(write_request_has_room(&source, fixture->plain, most));
+    assert_false(write_request_has_room(&source, fixture->plain, most + 1));
+    uint32_t limit = (uint32_t)(ENGINE_WRITE_BYTES_MAX / image_bytes);
+    assert_false(write_request_has_room(&source, fixture->plain, limit));
+    assert_true(write_request_has_room(&source, fixture->plain, limit + 1));
     shard_fixture_destroy(fixture);
 }
 
@@ -217,7 +239,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_all_refused),
         cmocka_unit_test(test_refused_batch),  cmocka_unit_test(test_no_buffers),
-        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_room_by_rows),   cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
