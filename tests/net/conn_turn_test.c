@@ -274,7 +274,7 @@ static void test_no_memory_to_wait(void **state) {
     world_init(&world, world_options());
     struct chunks *chunks = &world.shard->conns.chunks;
     struct chunk *taken = NULL;
-    uint8_t *room = conn_reply_room(world.conns[0], 10 * FRAME_BYTES); /* Its output has a chunk. */
+    uint8_t *room = conn_reply_room(world.conns[0], FRAME_BYTES); /* Its output has a chunk. */
     assert_non_null(room);
     for (struct chunk *chunk; (chunk = chunk_get(chunks, 1)) != NULL; taken = chunk) {
         chunk->next = taken;

@@ -93,7 +93,7 @@ static void test_arrival_of_the_last_byte(void **state) {
         bytes_arrive(world, first);
         assert_false(frame_take(world, true));
         world->now_us = 2000;
-        bytes_arrive(world, 3 * FRAME_BYTES - first);
+        bytes_arrive(world, world->stream_bytes - first);
         while (frame_take(world, true)) continue;
         assert_int_equal(world->taken, 3 * FRAME_BYTES);
         world_destroy(world);
