@@ -48,6 +48,12 @@ refuse:
                          text);
 }
 
+void net_address_format(const struct net_address *address, char *text_out, size_t bytes) {
+    bool is_v6 = strchr(address->host, ':') != NULL;
+    snprintf(text_out, bytes, "%s%s%s:%u", is_v6 ? "[" : "", address->host, is_v6 ? "]" : "",
+             address->port);
+}
+
 bool net_address_is_loopback(const struct net_address *address) {
     struct in_addr v4;
     struct in6_addr v6;

@@ -9,6 +9,7 @@
 #define NET_SOCKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fstore/status.h"
@@ -29,6 +30,9 @@ struct net_listen_options {
 /* Reads "HOST:PORT" or "[V6]:PORT". INVALID, saying what was expected, otherwise. */
 FST_MUST_USE enum fst_status net_address_decode(const char *text, struct net_address *address_out,
                                                 struct fst_error *error);
+
+/* Writes it so that net_address_decode() reads the same; cut if `bytes` is less than it needs. */
+void net_address_format(const struct net_address *address, char *text_out, size_t bytes);
 
 /* True if the host names only this machine: 127.0.0.0/8, ::1, "localhost". Looks nothing up. */
 bool net_address_is_loopback(const struct net_address *address);

@@ -115,6 +115,7 @@ static enum fst_status checkpoint_once(struct keeper *keeper, struct fst_error *
                   error->text);
         return status;
     }
+    atomic_store(o->checkpoint_us, io_now_us(o->store->io));
     metrics_add(o->metrics, METRIC_CHECKPOINTS, 1);
     metrics_add(o->metrics, METRIC_CHECKPOINT_ROWS, rows);
     log_debug("checkpoint.done", "rows=%llu took_us=%lld", (unsigned long long)rows,

@@ -14,8 +14,10 @@ void row_body_init(struct row_body *body, struct row_column *columns, const stru
     uint32_t null_words = (types_count + 63) / 64;
     uint32_t offset = null_words * 8;
     uint32_t references_count = 0;
+    uint32_t fixed_bytes = 0;
     for (uint32_t i = 0; i < types_count; i++) {
         columns[i] = (struct row_column){.type = types[i], .bytes = type_row_bytes(types[i])};
+        fixed_bytes += type_fixed_bytes(types[i]);
         if (type_fixed_bytes(types[i]) == 0) references_count += 1;
     }
     for (uint32_t k = 0; k < ROW_CLASSES; k++) {
@@ -30,6 +32,7 @@ void row_body_init(struct row_body *body, struct row_column *columns, const stru
         .null_words = null_words,
         .bytes = (uint32_t)bytes_align(offset, 8),
         .references_count = references_count,
+        .fixed_bytes = fixed_bytes,
         .columns = columns,
     };
 }

@@ -47,6 +47,7 @@ struct row_body {
     uint32_t null_words;        /* u64 words of null bits at the start of the body */
     uint32_t bytes;             /* a multiple of 8 */
     uint32_t references_count;  /* columns without a fixed size */
+    uint32_t fixed_bytes;       /* of the values of all other columns */
     struct row_column *columns; /* in order of definition; bit i is column i's null bit */
 };
 

@@ -147,6 +147,9 @@ static enum fst_status engine_fill(struct server *server, struct fst_error *erro
     engine->partitions_count = server->store.partitions_count;
     engine->shards_count = server->shards_count;
     engine->started_us = io_now_us(server->io);
+    engine->places = (struct engine_places){.data_dir = server->options->data,
+                                            .log_dir = server->store.log_dir,
+                                            .table_dir = server->options->table_dir};
     limits_set(&engine->limits, server->options, server->shards_count);
     engine->connections.max = (uint32_t)server->options->connections;
     engine->rings = calloc(server->shards_count, sizeof *engine->rings);
@@ -175,6 +178,7 @@ static enum fst_status control_start(struct server *server, struct fst_error *er
         .shards_count = server->shards_count,
         .applied_groups = engine->applied_groups,
         .is_disk_full = &engine->is_disk_full,
+        .checkpoint_us = &engine->checkpoint_us,
         .change_lock = &server->change_lock,
         .interval_us = server->options->checkpoint_interval,
         .context = engine,
@@ -297,6 +301,8 @@ static enum fst_status shards_start(struct server *server, struct fst_error *err
         server->shards[s].cpu = cpus[s];
         FST_TRY(shard_start(server, s, &address, error));
     }
+    char *listen = server->engine->places.listen;
+    net_address_format(&address, listen, sizeof server->engine->places.listen);
     FST_TRY(threads_start(server, error));
     engine_state_raise(server->engine, ENGINE_RUNNING);
     log_info("server.ready", "listen=%s port=%u shards=%u io=%s", server->options->listen,

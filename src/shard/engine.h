@@ -21,6 +21,7 @@
 
 enum {
     ENGINE_SHARDS_MAX = 128,
+    ENGINE_LISTEN_BYTES = 128,
     ENGINE_WRITE_BYTES_MAX = 16 << 20, /* of one WRITE, as rows */
 };
 
@@ -51,6 +52,14 @@ struct engine_limits {
     uint64_t arena_bytes;
 };
 
+/* Where things are, for people; borrowed from who started the engine, "" if it is not told. */
+struct engine_places {
+    const char *data_dir;
+    const char *log_dir;
+    const char *table_dir;
+    char listen[ENGINE_LISTEN_BYTES]; /* HOST:PORT */
+};
+
 struct engine {
     struct io *io;
     struct epoch epoch;
@@ -62,6 +71,7 @@ struct engine {
     int64_t started_us;
     struct engine_limits limits;
     struct conns_total connections; /* of all shards */
+    struct engine_places places;
     struct partition_budget budget;
     struct mailboxes mailboxes;
     struct io_ring **rings;  /* per shard, to wake it */
@@ -70,7 +80,8 @@ struct engine {
     _Atomic(const struct definitions *) definitions;
     _Atomic uint32_t state; /* enum engine_state */
     _Atomic bool is_disk_full;
-    _Atomic uint32_t drained_count;              /* shards that have nothing left to do */
+    _Atomic int64_t checkpoint_us;  /* when the last one was complete; 0: none since the start */
+    _Atomic uint32_t drained_count; /* shards that have nothing left to do */
     _Atomic uint64_t adopted[ENGINE_SHARDS_MAX]; /* per shard: number of its definitions */
     /* Per shard: everything in groups up to here is applied to the partitions. */
     _Atomic uint64_t applied_groups[ENGINE_SHARDS_MAX];

@@ -198,7 +198,7 @@ static bool directory_reserve(struct index *index, uint64_t depth) {
 
 static uint64_t segment_create(struct index *index) {
     uint64_t place = slabs_get(index->slabs, SLAB_INDEX, SLAB_SEGMENT_BYTES);
-    if (place) index->root->segments_count += 1;
+    if (place) table_add(&index->root->segments_count, 1);
     return place;
 }
 

@@ -240,21 +240,70 @@ uint64_t partition_memory_lsn(const struct partition *partition) {
     return table_word_load(&partition->table.header->memory_lsn);
 }
 
-void partition_stats(const struct partition *partition, struct partition_stats *stats_out) {
+const char *partition_memory_name(enum partition_memory use) {
+    static const char *const names[] = {
+#define MEMORY_NAME(name, text, help) text,
+        PARTITION_MEMORY(MEMORY_NAME)
+#undef MEMORY_NAME
+    };
+    return names[use];
+}
+
+const char *partition_memory_help(enum partition_memory use) {
+    static const char *const helps[] = {
+#define MEMORY_HELP(name, text, help) help,
+        PARTITION_MEMORY(MEMORY_HELP)
+#undef MEMORY_HELP
+    };
+    return helps[use];
+}
+
+/* Counters that are read one after another beside a writer may disagree a little. */
+static uint64_t rest_of(uint64_t whole, uint64_t part) {
+    return whole > part ? whole - part : 0;
+}
+
+/* What the file takes in front of its extents. */
+static uint64_t front_bytes(const struct partition *partition, uint64_t extents_reserved) {
+    struct io *io = partition->options.io;
+    int64_t taken = io->ops->taken(io, partition->file);
+    uint64_t fixed = partition_fixed_bytes();
+    uint64_t front =
+        taken > 0 ? rest_of((uint64_t)taken, extents_reserved * TABLE_EXTENT_BYTES) : 0;
+    return front > fixed ? front : fixed;
+}
+
+static void memory_stats(const struct partition *partition, uint64_t extents,
+                         uint64_t bytes_out[PARTITION_MEMORY_COUNT]) {
     const struct table_header *header = partition->table.header;
     const struct table_slabs *slabs = &header->slabs;
-    uint32_t extents = __atomic_load_n(&slabs->extents_count, __ATOMIC_ACQUIRE);
+    uint64_t reserved = __atomic_load_n(&slabs->extents_reserved, __ATOMIC_RELAXED);
+    uint64_t directory = sizeof(uint32_t) << table_word_load(&header->index.depth);
+    uint64_t segments = table_word_load(&header->index.segments_count) * SLAB_SEGMENT_BYTES;
+    bytes_out[PARTITION_MEMORY_PAYLOAD] = table_word_load(&header->live_payload_bytes);
+    bytes_out[PARTITION_MEMORY_HEADERS] = table_word_load(&header->live_head_bytes);
+    bytes_out[PARTITION_MEMORY_INDEX] = segments + directory;
+    bytes_out[PARTITION_MEMORY_FREE] = table_word_load(&slabs->free_bytes) +
+                                       table_word_load(&slabs->pool_extents) * TABLE_EXTENT_BYTES;
+    bytes_out[PARTITION_MEMORY_WAITING] = table_word_load(&slabs->waiting_bytes);
+    bytes_out[PARTITION_MEMORY_AHEAD] = rest_of(reserved, extents) * TABLE_EXTENT_BYTES;
+    bytes_out[PARTITION_MEMORY_FIXED] =
+        rest_of(front_bytes(partition, reserved > extents ? reserved : extents), directory);
+    uint64_t used = segments + bytes_out[PARTITION_MEMORY_PAYLOAD] +
+                    bytes_out[PARTITION_MEMORY_HEADERS] + bytes_out[PARTITION_MEMORY_FREE] +
+                    bytes_out[PARTITION_MEMORY_WAITING];
+    bytes_out[PARTITION_MEMORY_SLACK] = rest_of(extents * TABLE_EXTENT_BYTES, used);
+}
+
+void partition_stats(const struct partition *partition, struct partition_stats *stats_out) {
+    const struct table_header *header = partition->table.header;
+    uint64_t extents = __atomic_load_n(&header->slabs.extents_count, __ATOMIC_ACQUIRE);
     *stats_out = (struct partition_stats){
         .rows_count = table_word_load(&header->rows_count),
-        .index_bytes = table_word_load(&slabs->kind_extents[SLAB_INDEX]) * TABLE_EXTENT_BYTES,
-        .row_bytes = table_word_load(&slabs->kind_extents[SLAB_ROWS]) * TABLE_EXTENT_BYTES,
-        .value_bytes = table_word_load(&slabs->kind_extents[SLAB_VALUES]) * TABLE_EXTENT_BYTES,
         .live_row_bytes = table_word_load(&header->live_row_bytes),
         .live_value_bytes = table_word_load(&header->live_value_bytes),
-        .free_bytes = table_word_load(&slabs->free_bytes) +
-                      table_word_load(&slabs->pool_extents) * TABLE_EXTENT_BYTES,
-        .waiting_bytes = table_word_load(&slabs->waiting_bytes),
-        .mapped_bytes = (uint64_t)extents * TABLE_EXTENT_BYTES,
+        .mapped_bytes = extents * TABLE_EXTENT_BYTES,
         .splits = table_word_load(&header->index.splits),
     };
+    memory_stats(partition, extents, stats_out->memory_bytes);
 }

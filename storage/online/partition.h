@@ -178,13 +178,32 @@ struct bytes partition_value(const struct partition *partition, uint64_t cell);
 
 /* ---- looking: checkpoint, tools ---- */
 
+/* What the memory of a table is used for: together all that its file takes of its file system.
+ * X(name, text name, help) */
+#define PARTITION_MEMORY(X)                                                                        \
+    X(PAYLOAD, "payload", "keys and values of live rows; a null of a fixed size counts, too")      \
+    X(INDEX, "index", "segments in use, and the directory")                                        \
+    X(HEADERS, "headers", "of live rows: LSN, times, null bits, where values lie, padding")        \
+    X(SLACK, "slack", "places rounded up, and ends of spans too short for one more")               \
+    X(FREE, "free", "places and extents that can be used at once")                                 \
+    X(WAITING, "waiting", "freed, but a reader may still be there")                                \
+    X(AHEAD, "ahead", "taken from the file system for what comes next")                            \
+    X(FIXED, "fixed", "tables of clients, sizes and extents of each partition")
+
+enum partition_memory {
+#define PARTITION_MEMORY_ENUM(name, text, help) PARTITION_MEMORY_##name,
+    PARTITION_MEMORY(PARTITION_MEMORY_ENUM)
+#undef PARTITION_MEMORY_ENUM
+        PARTITION_MEMORY_COUNT,
+};
+const char *partition_memory_name(enum partition_memory use); /* "payload"; static */
+const char *partition_memory_help(enum partition_memory use); /* static */
+
 struct partition_stats {
     uint64_t rows_count;
-    uint64_t index_bytes, row_bytes, value_bytes; /* slabs in use, whole extents */
-    uint64_t live_row_bytes, live_value_bytes;
-    uint64_t free_bytes;    /* places that can be used at once */
-    uint64_t waiting_bytes; /* freed, readers may still look */
-    uint64_t mapped_bytes;  /* taken from the budget */
+    uint64_t memory_bytes[PARTITION_MEMORY_COUNT];
+    uint64_t live_row_bytes, live_value_bytes; /* places */
+    uint64_t mapped_bytes;                     /* taken from the budget */
     uint64_t splits;
 };
 /* Any thread: numbers a little old beside a writer. */

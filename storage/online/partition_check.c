@@ -11,6 +11,8 @@ struct check {
     uint64_t rows_count;
     uint64_t row_bytes;
     uint64_t value_bytes;
+    uint64_t payload_bytes;
+    uint64_t head_bytes;
     struct fst_error *error;
 };
 
@@ -21,7 +23,19 @@ static enum fst_status value_walk(struct check *check, const uint8_t *cell) {
     const struct slabs *slabs = &check->partition->slabs;
     FST_TRY(slabs_walk_put(slabs, &check->walk, SLAB_VALUES, place, bytes));
     check->value_bytes += (uint64_t)slabs_span_of(slabs, place)->class * TABLE_UNIT_BYTES;
+    check->payload_bytes += bytes;
     return FST_OK;
+}
+
+/* What lies in the row itself. */
+static void payload_walk(struct check *check, const uint64_t *row,
+                         const struct row_layout *layout) {
+    uint64_t bytes = layout->key_bytes;
+    for (uint32_t c = 0; c < layout->body.columns_count; c++) {
+        bytes += type_fixed_bytes(layout->body.columns[c].type);
+    }
+    check->payload_bytes += bytes;
+    check->head_bytes += (row[1] >> 48) * 8 - bytes;
 }
 
 static enum fst_status values_walk(struct check *check, const struct row_layout *layout,
@@ -83,6 +97,7 @@ static enum fst_status slot_check(void *context, const struct index_slot *slot) 
     }
     check->rows_count += 1;
     check->row_bytes += place_bytes;
+    payload_walk(check, row, layout);
     return FST_OK;
 corrupt:
     return fst_error_set(check->error, FST_CORRUPT, "place %llu: a slot leads to %s",
@@ -92,16 +107,21 @@ corrupt:
 static enum fst_status counts_check(const struct check *check) {
     const struct table_header *header = check->partition->table.header;
     if (check->rows_count == header->rows_count && check->row_bytes == header->live_row_bytes &&
-        check->value_bytes == header->live_value_bytes) {
+        check->value_bytes == header->live_value_bytes &&
+        check->payload_bytes == header->live_payload_bytes &&
+        check->head_bytes == header->live_head_bytes) {
         return FST_OK;
     }
     return fst_error_set(
         check->error, FST_CORRUPT,
-        "found %llu rows, %llu and %llu bytes; counted %llu, %llu and %llu",
+        "found %llu rows, places of %llu and %llu bytes, payload %llu, headers %llu; counted "
+        "%llu, %llu and %llu, %llu, %llu",
         (unsigned long long)check->rows_count, (unsigned long long)check->row_bytes,
-        (unsigned long long)check->value_bytes, (unsigned long long)header->rows_count,
-        (unsigned long long)header->live_row_bytes,
-        (unsigned long long)header->live_value_bytes); /* P3 */
+        (unsigned long long)check->value_bytes, (unsigned long long)check->payload_bytes,
+        (unsigned long long)check->head_bytes, (unsigned long long)header->rows_count,
+        (unsigned long long)header->live_row_bytes, (unsigned long long)header->live_value_bytes,
+        (unsigned long long)header->live_payload_bytes,
+        (unsigned long long)header->live_head_bytes); /* P3 */
 }
 
 enum fst_status partition_check(const struct partition *partition, const struct catalog *catalog,

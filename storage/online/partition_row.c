@@ -47,6 +47,7 @@ static void value_free(struct partition *partition, uint64_t cell) {
     if (stored_cell_place(cell) == 0) return;
     uint32_t bytes = slab_place_bytes(SLAB_VALUES, stored_cell_bytes(cell));
     table_add(&partition->table.header->live_value_bytes, -(int64_t)bytes);
+    table_add(&partition->table.header->live_payload_bytes, -(int64_t)stored_cell_bytes(cell));
     slabs_put(&partition->slabs, stored_cell_place(cell));
 }
 
@@ -72,6 +73,7 @@ static enum fst_status value_put(struct partition *partition, uint8_t *cell, con
     store_u64(cell, stored_cell(place, reference.bytes));
     int64_t bytes = slab_place_bytes(SLAB_VALUES, reference.bytes);
     table_add(&partition->table.header->live_value_bytes, bytes);
+    table_add(&partition->table.header->live_payload_bytes, reference.bytes);
     return FST_OK;
 }
 
@@ -136,8 +138,15 @@ static void row_mark(const struct partition *partition, uint64_t place) {
     __atomic_store_n(&span->mark, 1, __ATOMIC_RELEASE);
 }
 
-static int64_t row_place_bytes(const struct row_layout *layout) {
-    return slab_place_bytes(SLAB_ROWS, row_stored_bytes(layout));
+/* Counts `rows` of this layout, 1 or -1, without their values that lie elsewhere. */
+static void rows_count(const struct partition *partition, const struct row_layout *layout,
+                       int64_t rows) {
+    struct table_header *header = partition->table.header;
+    uint32_t stored_bytes = row_stored_bytes(layout);
+    uint32_t payload_bytes = layout->key_bytes + layout->body.fixed_bytes;
+    table_add(&header->live_row_bytes, rows * slab_place_bytes(SLAB_ROWS, stored_bytes));
+    table_add(&header->live_payload_bytes, rows * payload_bytes);
+    table_add(&header->live_head_bytes, rows * (stored_bytes - payload_bytes));
 }
 
 static void row_write(struct partition *partition, const struct partition_put *put, uint64_t place,
@@ -153,7 +162,7 @@ static void row_write(struct partition *partition, const struct partition_put *p
 static void row_free(struct partition *partition, uint64_t place, const struct row_layout *layout) {
     stored_row_kill(row_at(partition, place));
     slabs_put(&partition->slabs, place);
-    table_add(&partition->table.header->live_row_bytes, -row_place_bytes(layout));
+    rows_count(partition, layout, -1);
 }
 
 /* Writes a row into a place of its own and lets the index lead to it. */
@@ -161,7 +170,7 @@ static enum fst_status row_create(struct partition *partition, const struct part
                                   const struct placed *row, const struct index_probe *replaced) {
     uint64_t place = slabs_get(&partition->slabs, SLAB_ROWS, row_stored_bytes(row->layout));
     if (!place) return FST_FULL;
-    table_add(&partition->table.header->live_row_bytes, row_place_bytes(row->layout));
+    rows_count(partition, row->layout, 1);
     row_write(partition, put, place, row);
     if (replaced) {
         index_replace(&partition->index, replaced, place);
@@ -186,6 +195,8 @@ static enum fst_status row_replace(struct partition *partition, const struct par
     uint64_t place =
         (uint64_t)(old->image - STORED_ROW_HEADER_BYTES - partition->table.base) / TABLE_UNIT_BYTES;
     if (row->layout->image_bytes == old->layout->image_bytes) {
+        rows_count(partition, old->layout, -1);
+        rows_count(partition, row->layout, 1);
         row_write(partition, put, place, row);
         return FST_OK;
     }

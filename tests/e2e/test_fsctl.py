@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -772,3 +773,43 @@ def test_the_example_program(make_server):
     command[1] = "127.0.0.1:1"
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "connecting" in done.stderr
+
+
+# ---- status ----
+
+
+def number_of(server, name):
+    return float(server.json("status")[0]["fields"][name])
+
+
+def test_status_tells_memory_disk_and_places(make_server, tmp_path):
+    """Memory by use adds up to what the table files take; the payload is what was written."""
+    server = make_server().start("--checkpoint-interval", "1h")
+    server.apply(DEFINITIONS)
+    (status,) = server.json("status")
+    fields, memory = status["fields"], status["memory"]
+    assert fields["listen"] == f"127.0.0.1:{server.port}"
+    assert fields["last_checkpoint"] == "none since the start" and memory["payload"] == 0
+    (tmp_path / "rows.csv").write_text(rows_csv(3000))
+    server.fsctl("import", tmp_path / "rows.csv", "--view", "profile")
+    (status,) = server.json("status")
+    memory = dict(status["memory"])
+    ratio, total = memory.pop("total_of_payload"), memory.pop("total")
+    assert sum(memory.values()) == total
+    files = [path for path in server.tables.rglob("*") if path.is_file()]
+    assert total == sum(path.stat().st_blocks * 512 for path in files)
+    assert abs(ratio - total / memory["payload"]) < 0.001 * ratio
+    labels = sum(len(f'{i}, "quoted"\nsecond line') for i in range(3000))
+    per_row = memory["payload"] - labels
+    assert per_row % 3000 == 0 and 16 <= per_row // 3000 <= 32  # the key, score, age, vip
+    text = server.fsctl("status").stdout
+    assert re.search(rf"payload +{memory['payload']} +1\.000 ", text)
+    assert re.search(rf"total +{total} +{ratio:.3f}", text)
+    server.fsctl("checkpoint")
+    logs = list(server.data.rglob("*.log"))
+    assert number_of(server, "log_bytes") == sum(path.stat().st_blocks * 512 for path in logs)
+    assert number_of(server, "disk_free_bytes") > 0
+    limit, used = number_of(server, "memory_limit_bytes"), number_of(server, "memory_used_bytes")
+    assert number_of(server, "memory_used_percent") == round(100 * used / limit, 1)
+    checkpoint = server.json("status")[0]["fields"]["last_checkpoint"]
+    assert checkpoint > server.json("status")[0]["fields"]["started"]

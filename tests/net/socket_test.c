@@ -63,6 +63,9 @@ static void test_addresses(void **state) {
         assert_string_equal(address.host, c->host);
         assert_int_equal(address.port, c->port);
         assert_int_equal(net_address_is_loopback(&address), c->is_loopback);
+        char text[64];
+        net_address_format(&address, text, sizeof text);
+        assert_string_equal(text, c->text);
     }
 }
 

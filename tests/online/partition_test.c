@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "tests/online/online_fixture.h"
 
@@ -179,9 +180,53 @@ static void model_read_all(struct model *model) {
     free(reads);
 }
 
+/* Key and values of a row, of which nulls of a fixed size count as if they were there. */
+static uint64_t payload_of(const struct online_fixture *fixture, const struct row_spec *spec) {
+    static uint8_t image[ROW_BYTES_MAX], heap[ROW_HEAP_BYTES_MAX];
+    uint8_t key[KEY_BYTES_MAX];
+    uint32_t heap_used = 0;
+    image_make(fixture, spec, image, heap, &heap_used);
+    const struct row_layout *layout =
+        &fixture->by_id[spec->view_id]->revisions[spec->revision].layout;
+    const uint8_t *body = image + layout->body_offset;
+    uint64_t bytes = key_make(fixture, spec->view_id, spec->key, key);
+    for (uint32_t c = 0; c < layout->body.columns_count; c++) {
+        uint32_t fixed_bytes = type_fixed_bytes(layout->body.columns[c].type);
+        bytes += fixed_bytes;
+        if (fixed_bytes == 0 && !row_is_null(body, c))
+            bytes += row_value(&layout->body, body, heap, c).bytes;
+    }
+    return bytes;
+}
+
+static uint64_t memory_sum(const struct partition_stats *stats) {
+    uint64_t sum = 0;
+    for (uint32_t u = 0; u < PARTITION_MEMORY_COUNT; u++) sum += stats->memory_bytes[u];
+    return sum;
+}
+
+/* What the memory is used for: the payload as the oracle counts it, and in all what the file takes.
+ */
+static void model_look_memory(const struct model *model, const struct partition_stats *stats) {
+    const uint64_t *memory = stats->memory_bytes;
+    uint64_t payload = 0;
+    for (uint32_t i = 0; i < model->keys_count * model->views_count; i++) {
+        const struct oracle_row *row = &model->rows[i];
+        if (row->is_present) payload += payload_of(model->fixture, &row->spec);
+    }
+    assert_int_equal(memory[PARTITION_MEMORY_PAYLOAD], payload);
+    struct stat file;
+    assert_int_equal(stat(model->fixture->path, &file), 0);
+    assert_int_equal(memory_sum(stats), (uint64_t)file.st_blocks * 512);
+    assert_true(memory[PARTITION_MEMORY_FIXED] >= partition_fixed_bytes());
+    assert_true(stats->live_row_bytes + stats->live_value_bytes <=
+                payload + memory[PARTITION_MEMORY_HEADERS] + memory[PARTITION_MEMORY_SLACK]);
+}
+
 static void model_look(struct model *model) {
     struct partition_stats stats;
     partition_stats(model->fixture->partition, &stats);
+    model_look_memory(model, &stats);
     online_fixture_check(model->fixture);
     assert_int_equal(stats.rows_count, model->rows_count);
     assert_int_equal(partition_applied_lsn(model->fixture->partition), model->lsn);
@@ -281,6 +326,43 @@ static void test_many_views_of_one_entity(void **state) {
         }
     }
     assert_false(row_get(fixture, VIEW_EXTRA_FIRST, keys[0] + 1, &found));
+    online_fixture_destroy(fixture);
+}
+
+/* Rows of 50 float64 and a key of 8 bytes, counted by hand: 16 bytes for LSN and state, 16 for the
+ * times, 8 for the null bits; 146 of them in an extent, of which 128 bytes are too short for one
+ * more. The same after an update in place, a removal and reopening. */
+static void test_memory_by_use(void **state) {
+    (void)state;
+    enum { ROWS = 1000, ROW_BYTES = 448, PLACES = 146, SPANS = (ROWS + PLACES - 1) / PLACES };
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    struct partition_stats stats;
+    const uint64_t *memory = stats.memory_bytes;
+    for (int64_t key = 0; key < ROWS; key++) {
+        struct row_spec spec = {.view_id = VIEW_WIDE, .key = key, .value = (uint64_t)key};
+        assert_int_equal(row_write(fixture, &spec, 1), FST_OK);
+        spec.event_us = 1;
+        assert_int_equal(row_write(fixture, &spec, 2), FST_OK);
+    }
+    partition_stats(fixture->partition, &stats);
+    uint64_t segments = stats.splits + 1;
+    assert_int_equal(memory[PARTITION_MEMORY_PAYLOAD], ROWS * 408);
+    assert_int_equal(memory[PARTITION_MEMORY_HEADERS], ROWS * 40);
+    assert_int_equal(memory[PARTITION_MEMORY_SLACK], SPANS * (65536 - PLACES * ROW_BYTES));
+    assert_in_range(memory[PARTITION_MEMORY_INDEX], segments * 4096 + 4 * segments,
+                    segments * 4096 + 64 * segments);
+    uint64_t index_free = (16 - segments % 16) % 16 * 4096;
+    assert_int_equal(memory[PARTITION_MEMORY_FREE],
+                     index_free + (SPANS * PLACES - ROWS) * ROW_BYTES);
+    assert_int_equal(memory[PARTITION_MEMORY_WAITING], 0);
+    assert_int_equal(row_remove(fixture, VIEW_WIDE, 7), FST_OK);
+    for (uint32_t turn = 0; turn < 2; turn++) {
+        partition_stats(fixture->partition, &stats);
+        assert_int_equal(memory[PARTITION_MEMORY_PAYLOAD], (ROWS - 1) * 408);
+        assert_int_equal(memory[PARTITION_MEMORY_WAITING], turn == 0 ? ROW_BYTES : 0);
+        online_fixture_check(fixture);
+        online_fixture_reopen(fixture);
+    }
     online_fixture_destroy(fixture);
 }
 
@@ -388,6 +470,7 @@ int main(void) {
         cmocka_unit_test(test_model_spread_keys),
         cmocka_unit_test(test_model_colliding_keys),
         cmocka_unit_test(test_many_views_of_one_entity),
+        cmocka_unit_test(test_memory_by_use),
         cmocka_unit_test(test_segments_fill),
         cmocka_unit_test(test_apply_again_changes_nothing),
         cmocka_unit_test(test_memory_then_durable),

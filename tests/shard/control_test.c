@@ -46,6 +46,7 @@ struct stage {
     pthread_mutex_t change_lock;
     pthread_t thread;
     uint32_t cursor;
+    struct metrics metrics[1 + SEATS];
 };
 
 static void *stage_run(void *stage) {
@@ -54,12 +55,19 @@ static void *stage_run(void *stage) {
 }
 
 static struct stage *stage_create(void) {
-    struct stage *stage = calloc(1, sizeof *stage);
+    struct stage *stage = aligned_alloc(64, bytes_align(sizeof *stage, 64));
     assert_non_null(stage);
+    memset(stage, 0, sizeof *stage);
     assert_int_equal(change_queue_create(&stage->changes), FST_OK);
     stage->fixture = shard_fixture_create(1, 256 << 20, 1);
     stage->engine = stage->fixture->engine;
     stage->engine->io = stage->fixture->io;
+    stage->engine->store = (struct get_store){.io = stage->fixture->io,
+                                              .partitions = stage->fixture->partitions,
+                                              .partitions_count = FIXTURE_PARTITIONS};
+    stage->engine->metrics = stage->metrics;
+    stage->engine->places = (struct engine_places){
+        .data_dir = "store", .log_dir = FIXTURE_DIR, .table_dir = "memory", .listen = "[::1]:7"};
     epoch_init(&stage->engine->epoch, 3);
     assert_int_equal(mailboxes_init(&stage->engine->mailboxes, SEATS, QUEUE), FST_OK);
     stage->bell.ring.ops = &bell_ops;
@@ -282,6 +290,53 @@ static void test_roles(void **state) {
     stage_destroy(stage);
 }
 
+static const char *field_of(const Fst__StatusReply *status, const char *name) {
+    for (size_t i = 0; i < status->n_fields; i++) {
+        if (strcmp(status->fields[i]->name, name) == 0) return status->fields[i]->value;
+    }
+    return "not told";
+}
+
+/* What status says of memory is the sum over the partitions; of the disk, what lies in the folder
+ * of the logs, and nothing else; of the last checkpoint, that there was none. */
+static void test_status(void **state) {
+    (void)state;
+    struct stage *stage = stage_create();
+    struct engine *engine = stage->engine;
+    uint64_t bytes[PARTITION_MEMORY_COUNT] = {0};
+    for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
+        struct partition_stats stats;
+        partition_stats(engine->store.partitions[p], &stats);
+        for (uint32_t u = 0; u < PARTITION_MEMORY_COUNT; u++) bytes[u] += stats.memory_bytes[u];
+    }
+    io_file other;
+    struct io *io = engine->io;
+    assert_int_equal(
+        io->ops->open(io, FIXTURE_DIR "/note.txt", IO_OPEN_WRITE | IO_OPEN_CREATE, &other), 0);
+    assert_int_equal(io_write_full(io, other, "not of the log", 14, 0), 0);
+    Fst__Empty empty = FST__EMPTY__INIT;
+    Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
+    request.operation_case = FST__CONTROL_REQUEST__OPERATION_STATUS;
+    request.status = &empty;
+    struct control_call *call = call_send(stage, ROLE_READ, &request);
+    Fst__ControlReply *reply = call_end(stage, call, FST_OK);
+    const Fst__StatusReply *status = reply->status;
+    assert_int_equal(status->n_memory, PARTITION_MEMORY_COUNT);
+    for (uint32_t u = 0; u < PARTITION_MEMORY_COUNT; u++) {
+        assert_string_equal(status->memory[u]->name, partition_memory_name(u));
+        assert_int_equal(status->memory[u]->bytes, bytes[u]);
+    }
+    char text[32];
+    snprintf(text, sizeof text, "%u", FIXTURE_FILE_BYTES);
+    assert_string_equal(field_of(status, "log_bytes"), text);
+    assert_string_equal(field_of(status, "listen"), "[::1]:7");
+    assert_string_equal(field_of(status, "data"), "store");
+    assert_string_equal(field_of(status, "last_checkpoint"), "none since the start");
+    fst__control_reply__free_unpacked(reply, NULL);
+    assert_int_equal(io->ops->close(io, other), 0);
+    stage_destroy(stage);
+}
+
 static struct control_call *list_send(struct stage *stage, const char *key_text) {
     Fst__ListRequest list = FST__LIST_REQUEST__INIT;
     Fst__ControlRequest request = FST__CONTROL_REQUEST__INIT;
@@ -479,6 +534,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_change),
         cmocka_unit_test(test_change_on_its_way_when_the_engine_fails),
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_status),
         cmocka_unit_test(test_fields_are_bounded),
         cmocka_unit_test(test_a_call_needs_a_key_that_lives),
         cmocka_unit_test(test_list_of_an_unknown_kind),

@@ -84,11 +84,17 @@ def metrics_table(text):
     return table(["metric", "kind", "meaning"], rows)
 
 
+def memory_table(text):
+    rows = [[f"`{name}`", words] for _, name, words in entries_read(text, "PARTITION_MEMORY")]
+    return table(["memory", "meaning"], rows)
+
+
 # Block: the file of its source, and what makes the table.
 BLOCKS = {
     "options": ("src/server/server_options.h", options_table),
     "statuses": ("include/fstore/status.h", statuses_table),
     "metrics": ("src/base/metrics.h", metrics_table),
+    "memory": ("storage/online/partition.h", memory_table),
 }
 PAGES = ["docs/operations.md"]
 

@@ -168,6 +168,41 @@ static void metrics_print(struct ctl *ctl, const Fst__StatusReply *status) {
     text_table_deinit(&table);
 }
 
+static double memory_ratio(uint64_t bytes, const Fst__StatusReply *status) {
+    uint64_t payload = status->n_memory > 0 ? status->memory[0]->bytes : 0;
+    return payload > 0 ? (double)bytes / (double)payload : 0;
+}
+
+static uint64_t memory_total(const Fst__StatusReply *status) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < status->n_memory; i++) total += status->memory[i]->bytes;
+    return total;
+}
+
+static void memory_line(struct text_table *table, const Fst__StatusReply *status, const char *name,
+                        uint64_t bytes) {
+    text_table_put(table, name);
+    text_table_put_format(table, "%" PRIu64, bytes);
+    text_table_put_format(table, "%.3f", memory_ratio(bytes, status));
+}
+
+/* The first line is the payload, and the others stand beside it. */
+static void memory_print(struct ctl *ctl, const Fst__StatusReply *status) {
+    struct text_table table;
+    if (status->n_memory == 0 || !text_table_init(&table, 4, "lrrl")) return;
+    static const char *const head[] = {"MEMORY", "BYTES", "OF PAYLOAD", "MEANING"};
+    fputc('\n', ctl->out);
+    for (uint32_t i = 0; i < 4; i++) text_table_put(&table, head[i]);
+    for (size_t i = 0; i < status->n_memory; i++) {
+        memory_line(&table, status, status->memory[i]->name, status->memory[i]->bytes);
+        text_table_put(&table, status->memory[i]->help);
+    }
+    memory_line(&table, status, "total", memory_total(status));
+    text_table_put(&table, "all that the tables take of their file system");
+    text_table_print(&table, ctl->out, ctl->has_color);
+    text_table_deinit(&table);
+}
+
 static void partitions_print(struct ctl *ctl, const Fst__StatusReply *status) {
     struct text_table table;
     if (status->n_partitions == 0 || !text_table_init(&table, 5, "rrrrr")) return;
@@ -184,10 +219,21 @@ static void partitions_print(struct ctl *ctl, const Fst__StatusReply *status) {
     text_table_deinit(&table);
 }
 
+static void memory_json(struct ctl_json *json, const Fst__StatusReply *status) {
+    ctl_json_begin(json, "memory", '{');
+    for (size_t i = 0; i < status->n_memory; i++) {
+        ctl_json_unsigned(json, status->memory[i]->name, status->memory[i]->bytes);
+    }
+    ctl_json_unsigned(json, "total", memory_total(status));
+    ctl_json_number(json, "total_of_payload", memory_ratio(memory_total(status), status));
+    ctl_json_end(json, '}');
+}
+
 static void status_json(struct ctl *ctl, const Fst__StatusReply *status) {
     struct ctl_json json = {.out = ctl->out};
     ctl_json_begin(&json, NULL, '{');
     fields_json(&json, "fields", status->fields, status->n_fields);
+    memory_json(&json, status);
     ctl_json_begin(&json, "metrics", '[');
     for (size_t i = 0; i < status->n_metrics; i++) {
         ctl_json_begin(&json, NULL, '{');
@@ -224,6 +270,7 @@ enum ctl_exit ctl_status(struct ctl *ctl) {
         status_json(ctl, reply->status);
     } else {
         fields_print(ctl, reply->status->fields, reply->status->n_fields);
+        memory_print(ctl, reply->status);
         metrics_print(ctl, reply->status);
         if (ctl_option(ctl, "partitions")) partitions_print(ctl, reply->status);
     }

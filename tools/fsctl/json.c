@@ -61,6 +61,11 @@ void ctl_json_unsigned(struct ctl_json *json, const char *key, uint64_t number) 
     fprintf(json->out, "%" PRIu64, number);
 }
 
+void ctl_json_number(struct ctl_json *json, const char *key, double number) {
+    member_begin(json, key);
+    fprintf(json->out, "%.6g", number);
+}
+
 void ctl_json_bool(struct ctl_json *json, const char *key, bool truth) {
     member_begin(json, key);
     fputs(truth ? "true" : "false", json->out);

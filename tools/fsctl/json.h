@@ -25,6 +25,7 @@ void ctl_json_text(struct ctl_json *json, const char *key, const char *text);
 void ctl_json_bytes(struct ctl_json *json, const char *key, const void *data, size_t bytes);
 void ctl_json_integer(struct ctl_json *json, const char *key, int64_t number);
 void ctl_json_unsigned(struct ctl_json *json, const char *key, uint64_t number);
+void ctl_json_number(struct ctl_json *json, const char *key, double number); /* finite */
 void ctl_json_bool(struct ctl_json *json, const char *key, bool truth);
 void ctl_json_null(struct ctl_json *json, const char *key);
 /* Numbers and bools as such, timestamps in microseconds, vectors and lists as arrays; nan, inf,
