@@ -97,7 +97,7 @@ static bool extents_reserve(const struct slabs *slabs, uint64_t end) {
                                   (end - begin) * each) &&
                     table_reserve(&slabs->table, TABLE_EXTENTS_OFFSET + begin * TABLE_EXTENT_BYTES,
                                   (end - begin) * TABLE_EXTENT_BYTES);
-    if (has_room) root->extents_reserved = (uint32_t)end;
+    if (has_room) __atomic_store_n(&root->extents_reserved, (uint32_t)end, __ATOMIC_RELAXED);
     return has_room;
 }
 
