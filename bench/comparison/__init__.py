@@ -1,0 +1,1 @@
+"""What bench/compare is made of: servers and load, the report, and a module per comparison."""

@@ -1,0 +1,114 @@
+"""Reads and durable writes of rows of 50 float64.
+
+Cases
+  get50          1 entity x 50 float64, 64 connections, 16 requests deep
+  get50_depth1   the same, one request at a time per connection
+  batch100       100 entities x 50 float64 per request, 64 connections, 16 deep
+  put_durable    writes of 400-byte rows, answered when on disk, 64 connections, 16 deep
+  get50_p99      p99 latency of get50 in an open loop at half of fstore's peak (not with --quick)
+
+Peers
+  redis-hmget       a hash per entity, a field per feature
+  redis-get, -mget  a string per entity with all features packed
+  redis-aof-always  the packed string, written with appendfsync always
+  echo              fsecho: a bare io_uring server that sends replies of the same size; the floor
+"""
+
+import os
+import statistics
+import time
+
+from comparison.meter import FEATURES, Meter, quick_times_settle, rounds_run
+from comparison.report import line_make, load_line_make
+from comparison.servers import BUILD, fsd_arguments, redis_aof, redis_arguments, say
+
+BATCH_KEYS = 100
+LATENESS_US_MAX = 250
+
+# Bytes on the wire of fstore's requests and replies (docs/protocol.md): the echo's are the same.
+GET_HEAD, KEY = 16 + 32, 8
+REPLY_HEAD, ROW = 16 + 8, 32 + 8 + 8 * FEATURES
+
+
+def echo_load(keys):
+    return ["echo", "--request-bytes", str(GET_HEAD + KEY * keys),
+            "--reply-bytes", str(REPLY_HEAD + ROW * keys)]
+
+
+def echo_arguments(port, folder, keys):
+    del folder
+    return [os.path.join(BUILD, "fsecho"), "--port", str(port)] + echo_load(keys)[1:]
+
+
+# Case, then who takes part: name in the results, server, arguments of fsbench.
+GET50 = [
+    ("fstore", "fstore", ["online"]),
+    ("redis-hmget", "redis-fields", ["redis", "--command", "hmget"]),
+    ("redis-get", "redis-blobs", ["redis", "--command", "get"]),
+    ("echo", "echo-1", echo_load(1)),
+]
+BATCH = ["--entities-per-request", str(BATCH_KEYS)]
+TURNS = {
+    "get50": [(n, s, a + ["--depth", "16"]) for n, s, a in GET50],
+    "get50_depth1": [(n, s, a + ["--depth", "1"]) for n, s, a in GET50],
+    "batch100": [
+        ("fstore", "fstore", ["online"] + BATCH),
+        ("redis-mget", "redis-blobs", ["redis", "--command", "mget"] + BATCH),
+        ("echo", "echo-batch", echo_load(BATCH_KEYS)),
+    ],
+    "put_durable": [
+        ("fstore", "fstore", ["online", "--mix", "0:100", "--ack", "durable"]),
+        ("redis-aof-always", "redis-aof", ["redis", "--command", "set"]),
+    ],
+}
+CASES = list(TURNS)
+ROUNDS, ENTITIES, ENTITIES_QUICK = 5, 1000000, 300000
+
+
+def servers_start(bench):
+    bench.start("fstore", fsd_arguments)
+    bench.start("redis-fields", redis_arguments, "redis-fields", [])
+    bench.start("redis-blobs", redis_arguments, "redis-blobs", [])
+    bench.start("redis-aof", redis_arguments, "redis-aof", redis_aof("always"))
+    bench.start("echo-1", echo_arguments, 1)
+    bench.start("echo-batch", echo_arguments, BATCH_KEYS)
+
+
+def tail_line(meter, peak):
+    """The p99 in microseconds of fstore and echo at half of `peak` requests a second."""
+    open_loop = meter.timing() + ["--rate", str(int(peak / 2)), "--lateness-max", "0"]
+    p99 = {"fstore": [], "echo": []}
+    lateness = []
+    for _ in range(meter.options.rounds):
+        for name, server, arguments in (("fstore", "fstore", ["online"]),
+                                        ("echo", "echo-1", echo_load(1))):
+            result = meter.run(server, arguments + open_loop)
+            if result:
+                p99[name].append(result["read_us"]["p99"])
+                lateness.append(result["lateness_us"]["p99"])
+    if lateness and max(lateness) > LATENESS_US_MAX:
+        say("the load sent requests up to %.0f us late at p99: do not trust get50_p99"
+            % max(lateness))
+    return line_make("get50_p99", "echo", p99["fstore"], p99["echo"], "us")
+
+
+def compare(bench):
+    options = bench.options
+    servers_start(bench)
+    meter = Meter(bench)
+    meter.fill("fstore", ["online"])
+    meter.fill("redis-fields", ["redis", "--command", "hmget"])
+    meter.fill("redis-blobs", ["redis", "--command", "get"])
+    cases = {case: TURNS[case] for case in options.cases}
+    if options.is_paced:
+        quick_times_settle(options, sum(map(len, cases.values())),
+                           options.deadline - time.monotonic())
+    results = rounds_run(meter, cases)
+    lines = [load_line_make(case, name, by_name["fstore"], runs)
+             for case, by_name in results.items()
+             for name, runs in by_name.items() if name != "fstore"]
+    if not options.quick and results.get("get50", {}).get("fstore"):
+        peak = statistics.median(one["requests_per_s"] for one in results["get50"]["fstore"])
+        lines.append(tail_line(meter, peak))
+    options.method = "%d rounds of %.1f s" % (options.rounds, options.duration)
+    return lines
