@@ -26,7 +26,9 @@ enum {
     SERVICE_ENTITIES_MAX = 8,
     SERVICE_KEY_COLUMNS_MAX = 16, /* columns of different names over all its entities */
     VIEW_FUTURE_US_DEFAULT = 60 * 1000 * 1000,
+    VIEW_REVISION_DELETED = 2047, /* a row that says that its key was deleted */
 };
+static_assert((int)REVISIONS_MAX <= (int)VIEW_REVISION_DELETED, "no revision of features");
 
 struct name {
     char text[NAME_BYTES_MAX + 1]; /* [a-z][a-z0-9_]*, 0-ended */
@@ -94,6 +96,7 @@ struct view {
     struct feature *features;
     uint32_t revisions_count; /* at least 1; the last one is current */
     struct view_revision *revisions;
+    struct row_layout deleted; /* of VIEW_REVISION_DELETED: a key without features */
 };
 
 struct service_feature {
@@ -124,6 +127,22 @@ struct catalog {
 
 static inline const struct view_revision *view_current(const struct view *view) {
     return &view->revisions[view->revisions_count - 1];
+}
+
+/* Settles the layout of deleted rows; the entity is known. */
+static inline void view_deleted_init(struct view *view) {
+    row_layout_init(&view->deleted, view->entity->key_types, view->entity->keys_count,
+                    &(struct row_body){.columns_count = 0});
+}
+
+static inline bool view_has_revision(const struct view *view, uint16_t revision) {
+    return revision < view->revisions_count || revision == VIEW_REVISION_DELETED;
+}
+
+/* Of a revision that the view has. */
+static inline const struct row_layout *view_layout(const struct view *view, uint16_t revision) {
+    if (revision == VIEW_REVISION_DELETED) return &view->deleted;
+    return &view->revisions[revision].layout;
 }
 
 /* By "namespace.name" or, where the catalog has one namespace, "name"; `@2` at the end asks for

@@ -70,8 +70,8 @@ static enum fst_status stored_row_check(void *context, const struct meta_row *ro
     struct inspection *i = context;
     const struct view *view = view_of(i, row->view_id);
     i->rows_stored += 1;
-    if (!view || row->revision >= view->revisions_count) return FST_CORRUPT;
-    const struct row_layout *layout = &view->revisions[row->revision].layout;
+    if (!view || !view_has_revision(view, row->revision)) return FST_CORRUPT;
+    const struct row_layout *layout = view_layout(view, row->revision);
     if (row->image.bytes != layout->image_bytes) return FST_CORRUPT;
     return row_check(layout, row->image.data, row->heap.data, row->heap.bytes);
 }
@@ -132,12 +132,12 @@ static enum fst_status record_check(void *context, const struct log_record_heade
         return catalog_renew(i);
     }
     struct log_rows_header rows;
-    if (header->type != LOG_RECORD_ROWS || bytes < sizeof rows) return FST_CORRUPT;
+    if (!log_record_has_rows(header) || bytes < sizeof rows) return FST_CORRUPT;
     memcpy(&rows, body, sizeof rows);
     const struct view *view = view_of(i, rows.view_id);
     if (!view) return FST_CORRUPT;
     i->rows_logged += rows.rows_count;
-    return log_rows_check(view, body, bytes);
+    return log_rows_check(view, header->type, body, bytes);
 }
 
 static void log_part_check(struct inspection *i) {
@@ -232,11 +232,12 @@ static enum fst_status record_dump(void *context, const struct log_record_header
                                    const uint8_t *body, const struct log_place *place) {
     struct inspection *i = context;
     struct log_rows_header rows = {.view_id = 0};
-    bool is_rows = header->type == LOG_RECORD_ROWS;
-    if (is_rows) memcpy(&rows, body, sizeof rows);
+    if (log_record_has_rows(header)) memcpy(&rows, body, sizeof rows);
     char arrival[TIME_TEXT_BYTES];
     time_format_rfc3339((int64_t)header->arrival_us, arrival);
-    const char *type = is_rows ? "rows" : "change";
+    const char *type = header->type == LOG_RECORD_ROWS      ? "rows"
+                       : header->type == LOG_RECORD_DELETES ? "deletes"
+                                                            : "change";
     if (i->options->json) {
         printf("{\"file\":\"%s\",\"offset\":%" PRIu64 ",\"group\":%" PRIu64
                ",\"type\":\"%s\",\"partition\":%u,\"lsn\":%" PRIu64

@@ -117,8 +117,11 @@ static void part_apply_early(struct committer *committer, const struct view *vie
 static void part_log(struct committer *committer, const struct view *view,
                      struct write_batch *batch, uint32_t index, int64_t now_us) {
     struct write_part *part = &batch->parts[index];
+    struct log_rows_header rows;
+    memcpy(&rows, part->body, sizeof rows);
+    bool is_delete = rows.revision == VIEW_REVISION_DELETED;
     struct log_record_header header = {
-        .type = LOG_RECORD_ROWS,
+        .type = is_delete ? LOG_RECORD_DELETES : LOG_RECORD_ROWS,
         .partition = (uint16_t)part->partition,
         .lsn = committer->lsns[part->partition] + 1,
         .arrival_us = (uint64_t)now_us,
@@ -363,7 +366,7 @@ static void records_prefetch(struct committer *committer, const struct catalog *
     struct partition_record records[RECORDS_AHEAD];
     uint32_t count = 0;
     while (count < RECORDS_AHEAD && (record = log_next_completed(committer->log, record))) {
-        if (record->type != LOG_RECORD_ROWS) continue;
+        if (!log_record_has_rows(record)) continue;
         struct log_rows_header rows;
         memcpy(&rows, record + 1, sizeof rows);
         records[count++] = (struct partition_record){

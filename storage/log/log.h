@@ -54,6 +54,8 @@ enum log_record_type {
     /* body: one change of the registry, protobuf; lsn is its generation, partition
      * LOG_CHANGE_PARTITION */
     LOG_RECORD_CHANGE = 2,
+    /* body: as of rows, with revision VIEW_REVISION_DELETED: images of keys alone */
+    LOG_RECORD_DELETES = 3,
 };
 
 enum log_record_flag {
@@ -70,6 +72,11 @@ struct log_record_header {
     uint64_t arrival_us;
 };
 static_assert(sizeof(struct log_record_header) == LOG_RECORD_HEADER_BYTES, "stored as it is");
+
+/* Whether the body is rows, or keys that are deleted. */
+static inline bool log_record_has_rows(const struct log_record_header *header) {
+    return header->type == LOG_RECORD_ROWS || header->type == LOG_RECORD_DELETES;
+}
 
 /* Rows of one view revision, one partition and one request. The images follow, then the heap. */
 struct log_rows_header {

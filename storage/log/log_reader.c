@@ -192,7 +192,7 @@ static enum fst_status records_check(struct log_reader *reader, const uint8_t *b
     bool is_bad = false;
     uint32_t records_count = 0;
     while ((record = log_group_next(body, header->body_bytes, record, &is_bad))) {
-        if (record->type != LOG_RECORD_ROWS && record->type != LOG_RECORD_CHANGE) {
+        if (!log_record_has_rows(record) && record->type != LOG_RECORD_CHANGE) {
             return damage(reader, offset, "group %llu: record %u has an unknown type, %u",
                           (unsigned long long)header->group, records_count, record->type);
         }

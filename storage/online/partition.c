@@ -298,8 +298,10 @@ static void memory_stats(const struct partition *partition, uint64_t extents,
 void partition_stats(const struct partition *partition, struct partition_stats *stats_out) {
     const struct table_header *header = partition->table.header;
     uint64_t extents = __atomic_load_n(&header->slabs.extents_count, __ATOMIC_ACQUIRE);
+    uint64_t deleted_count = __atomic_load_n(&header->deleted_count, __ATOMIC_ACQUIRE);
     *stats_out = (struct partition_stats){
-        .rows_count = table_word_load(&header->rows_count),
+        .rows_count = rest_of(table_word_load(&header->rows_count), deleted_count),
+        .deleted_count = deleted_count,
         .live_row_bytes = table_word_load(&header->live_row_bytes),
         .live_value_bytes = table_word_load(&header->live_value_bytes),
         .mapped_bytes = extents * TABLE_EXTENT_BYTES,

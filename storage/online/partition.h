@@ -160,6 +160,7 @@ struct partition_read {
     uint32_t
         body_bytes; /* copied; cells of values without a fixed size are places: partition_value() */
     bool is_found;
+    bool is_deleted; /* not found: the key was deleted, and its row says when */
     uint16_t revision;
     uint64_t lsn;
     int64_t event_us;
@@ -200,7 +201,8 @@ const char *partition_memory_name(enum partition_memory use); /* "payload"; stat
 const char *partition_memory_help(enum partition_memory use); /* static */
 
 struct partition_stats {
-    uint64_t rows_count;
+    uint64_t rows_count;    /* that can be found */
+    uint64_t deleted_count; /* that say that their key was deleted */
     uint64_t memory_bytes[PARTITION_MEMORY_COUNT];
     uint64_t live_row_bytes, live_value_bytes; /* places */
     uint64_t mapped_bytes;                     /* taken from the budget */
@@ -250,9 +252,9 @@ FST_MUST_USE enum fst_status partition_check(const struct partition *partition,
                                              const struct catalog *catalog,
                                              struct fst_error *error);
 
-/* FST_CORRUPT unless the body is a whole rows record for this view: sizes, revision, every image by
- * row_check. */
-FST_MUST_USE enum fst_status log_rows_check(const struct view *view, const uint8_t *body,
-                                            size_t body_bytes);
+/* FST_CORRUPT unless the body is that of a whole record of this type for this view: sizes,
+ * revision, every image by row_check. */
+FST_MUST_USE enum fst_status log_rows_check(const struct view *view, uint8_t type,
+                                            const uint8_t *body, size_t body_bytes);
 
 #endif

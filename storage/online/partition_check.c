@@ -8,7 +8,8 @@ struct check {
     const struct partition *partition;
     const struct catalog *catalog;
     struct slabs_walk walk;
-    uint64_t rows_count;
+    uint64_t rows_count; /* deleted ones among them */
+    uint64_t deleted_count;
     uint64_t row_bytes;
     uint64_t value_bytes;
     uint64_t payload_bytes;
@@ -64,8 +65,8 @@ static const struct view *view_of(const struct check *check, const uint64_t *row
     uint32_t view_id = stored_view_id(row[0]);
     if (view_id == 0 || view_id >= check->catalog->views_by_id_count) return NULL;
     const struct view *view = check->catalog->views_by_id[view_id];
-    if (!view || stored_revision(row[0]) >= view->revisions_count) return NULL;
-    uint32_t image_bytes = view->revisions[stored_revision(row[0])].layout.image_bytes;
+    if (!view || !view_has_revision(view, stored_revision(row[0]))) return NULL;
+    uint32_t image_bytes = view_layout(view, stored_revision(row[0]))->image_bytes;
     return (row[1] >> 48) * 8 == 16 + (uint64_t)image_bytes ? view : NULL;
 }
 
@@ -83,7 +84,7 @@ static enum fst_status slot_check(void *context, const struct index_slot *slot) 
     const struct view *view = view_of(check, row);
     what = "a row of no known view";
     if (!view || row[0] % 2 != 0 || (row[1] >> 48) * 8 > place_bytes) goto corrupt;
-    const struct row_layout *layout = &view->revisions[stored_revision(row[0])].layout;
+    const struct row_layout *layout = view_layout(view, stored_revision(row[0]));
     const uint8_t *image = (const uint8_t *)(row + 2);
     what = "a value that is no place of its own";
     if (values_walk(check, layout, image) != FST_OK) goto corrupt;
@@ -96,6 +97,7 @@ static enum fst_status slot_check(void *context, const struct index_slot *slot) 
         goto corrupt;
     }
     check->rows_count += 1;
+    check->deleted_count += stored_revision(row[0]) == VIEW_REVISION_DELETED;
     check->row_bytes += place_bytes;
     payload_walk(check, row, layout);
     return FST_OK;
@@ -109,7 +111,8 @@ static enum fst_status counts_check(const struct check *check) {
     if (check->rows_count == header->rows_count && check->row_bytes == header->live_row_bytes &&
         check->value_bytes == header->live_value_bytes &&
         check->payload_bytes == header->live_payload_bytes &&
-        check->head_bytes == header->live_head_bytes) {
+        check->head_bytes == header->live_head_bytes &&
+        check->deleted_count == header->deleted_count) {
         return FST_OK;
     }
     return fst_error_set(

@@ -38,10 +38,6 @@ struct partition_put {
     const uint8_t *heap;
 };
 
-static inline const struct row_layout *partition_layout(const struct view *view,
-                                                        uint16_t revision) {
-    return &view->revisions[revision].layout;
-}
 static inline uint32_t row_key_area_bytes(const struct row_layout *layout) {
     return layout->body_offset - ROW_KEY_OFFSET;
 }

@@ -29,7 +29,8 @@ static void lookup_advance(const struct partition_read *read, struct lookup *loo
 }
 
 static void answer_put(struct partition_read *read, const struct stored_row_read *row) {
-    read->is_found = true;
+    read->is_deleted = stored_revision(row->state) == VIEW_REVISION_DELETED;
+    read->is_found = !read->is_deleted;
     read->revision = stored_revision(row->state);
     read->lsn = stored_lsn(row->lsn_word);
     read->event_us = row->event_us;
@@ -81,6 +82,7 @@ static void window_read(struct partition_read *reads, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) lookup_advance(&reads[i], &lookups[i]);
     for (uint32_t i = 0; i < count; i++) {
         reads[i].is_found = false;
+        reads[i].is_deleted = false;
         reads[i].body_bytes = 0;
         if (!lookup_finish(&reads[i], &lookups[i])) lookup_repeat(&reads[i], &lookups[i]);
     }

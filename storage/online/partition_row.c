@@ -138,6 +138,15 @@ static void row_mark(const struct partition *partition, uint64_t place) {
     __atomic_store_n(&span->mark, 1, __ATOMIC_RELEASE);
 }
 
+static bool is_deleted(const struct placed *row, const struct view *view) {
+    return row->layout == &view->deleted;
+}
+
+static void deleted_add(const struct partition *partition, int delta) {
+    uint32_t *count = &partition->table.header->deleted_count;
+    if (delta != 0) __atomic_store_n(count, *count + (uint32_t)delta, __ATOMIC_RELEASE);
+}
+
 /* Counts `rows` of this layout, 1 or -1, without their values that lie elsewhere. */
 static void rows_count(const struct partition *partition, const struct row_layout *layout,
                        int64_t rows) {
@@ -217,14 +226,14 @@ static enum fst_status placed_find(const struct partition *partition, const stru
                                    uint64_t place, struct placed *placed_out) {
     uint64_t *row = row_at(partition, place);
     uint16_t revision = stored_revision(row[STORED_ROW_STATE]);
-    if (revision >= view->revisions_count) return FST_CORRUPT;
-    *placed_out = (struct placed){.layout = partition_layout(view, revision),
+    if (!view_has_revision(view, revision)) return FST_CORRUPT;
+    *placed_out = (struct placed){.layout = view_layout(view, revision),
                                   .image = (uint8_t *)row + STORED_ROW_HEADER_BYTES};
     return FST_OK;
 }
 
 enum fst_status partition_put_row(struct partition *partition, const struct partition_put *put) {
-    struct placed row = {.layout = partition_layout(put->view, put->revision),
+    struct placed row = {.layout = view_layout(put->view, put->revision),
                          .image = partition->scratch};
     struct placed old = {0};
     struct index_probe probe;
@@ -245,11 +254,13 @@ enum fst_status partition_put_row(struct partition *partition, const struct part
     enum fst_status status = place ? row_replace(partition, put, &row, &old, &probe)
                                    : row_create(partition, put, &row, NULL);
     if (old.image) old.image = before;
-    if (status == FST_OK)
-        values_free(partition, &old, &row);
-    else
+    if (status != FST_OK) {
         values_free(partition, &row, &old);
-    return status;
+        return status;
+    }
+    deleted_add(partition, is_deleted(&row, put->view) - is_deleted(&old, put->view));
+    values_free(partition, &old, &row);
+    return FST_OK;
 }
 
 enum fst_status partition_remove_row(struct partition *partition, const struct view *view,
@@ -264,6 +275,7 @@ enum fst_status partition_remove_row(struct partition *partition, const struct v
     index_remove(&partition->index, &probe);
     values_free(partition, &row, &(struct placed){0});
     row_free(partition, place, row.layout);
+    deleted_add(partition, -is_deleted(&row, view));
     table_add(&partition->table.header->rows_count, -1);
     return FST_OK;
 }

@@ -60,7 +60,7 @@ static const struct view *view_find(const struct catalog *catalog, uint64_t stat
     uint32_t view_id = stored_view_id(state);
     if (view_id >= catalog->views_by_id_count) return NULL;
     const struct view *view = catalog->views_by_id[view_id];
-    return view && stored_revision(state) < view->revisions_count ? view : NULL;
+    return view && view_has_revision(view, stored_revision(state)) ? view : NULL;
 }
 
 static enum fst_status row_visit(struct visit *visit, struct extent *span, const uint64_t *row) {
@@ -72,7 +72,7 @@ static enum fst_status row_visit(struct visit *visit, struct extent *span, const
         __atomic_store_n(&span->mark, 1, __ATOMIC_RELEASE);
         return FST_OK;
     }
-    const struct row_layout *layout = partition_layout(view, stored_revision(state));
+    const struct row_layout *layout = view_layout(view, stored_revision(state));
     if (words * 8 != row_stored_bytes(layout)) return FST_CORRUPT;
     uint8_t *image = (uint8_t *)visit->words + STORED_ROW_HEADER_BYTES;
     FST_TRY(image_convert(visit, layout, image));
@@ -135,7 +135,7 @@ enum fst_status partition_visit(struct partition *partition, bool is_whole,
     if (!visit.words) return FST_NO_MEMORY;
     __atomic_store_n(&header->is_visit_open, 1, __ATOMIC_RELEASE);
     if (is_whole) __atomic_store_n(&header->has_lost_removals, 0, __ATOMIC_RELEASE);
-    enum fst_status status = removals_visit(&partition->table, visitor);
+    enum fst_status status = removals_visit(partition, catalog, visitor);
     if (status == FST_OK) status = rows_visit(&visit);
     if (status == FST_OK) status = client_table_visit(&partition->clients, visit.is_whole, visitor);
     free(visit.heap);

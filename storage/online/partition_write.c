@@ -27,7 +27,7 @@ static struct log_rows_header rows_header(const uint8_t *body) {
 }
 
 static struct claim claim_of(const struct view *view, const struct log_rows_header *rows) {
-    const struct row_layout *layout = partition_layout(view, rows->revision);
+    const struct row_layout *layout = view_layout(view, rows->revision);
     uint64_t values = layout->body.references_count + (layout->key_bytes == 0);
     uint64_t row_bytes = slab_place_bytes(SLAB_ROWS, row_stored_bytes(layout)) + INDEX_ROW_BYTES;
     return (struct claim){
@@ -43,6 +43,7 @@ static struct claim claim_of(const struct view *view, const struct log_rows_head
 struct need {
     uint64_t in_flight; /* rows that may get a slot of the index first, and these; at the most */
     uint32_t rows;
+    uint32_t rows_new;   /* of these, of keys that have no row */
     uint32_t pages;      /* of the index: rows for whose key it may have no slot without */
     uint32_t values_max; /* largest size */
     uint32_t values[SLAB_CLASSES];
@@ -66,6 +67,7 @@ static void need_put_row(struct partition *partition, const struct view *view,
     bool is_new = place == 0;
     bool fits = !is_new && stored_words(row[STORED_ROW_LSN]) == row_stored_bytes(layout) / 8;
     if (!fits) need->rows += 1;
+    if (is_new) need->rows_new += 1;
     if (is_new && index_room(&probe) < need->in_flight) need->pages += 1;
     if (is_new && layout->key_bytes == 0) need_put_value(need, image + ROW_KEY_OFFSET);
     if (layout->body.references_count == 0) return;
@@ -98,7 +100,7 @@ static bool places_fit(const struct partition *partition, enum slab_kind kind, u
  * pool is promised to them. */
 static bool rows_fit(struct partition *partition, const struct view *view,
                      const struct log_rows_header *rows, const uint8_t *body) {
-    const struct row_layout *layout = partition_layout(view, rows->revision);
+    const struct row_layout *layout = view_layout(view, rows->revision);
     const uint8_t *images = body + sizeof *rows;
     const uint8_t *heap = images + (size_t)rows->rows_count * layout->image_bytes;
     struct need need = {.in_flight = partition->slabs.promised_places + rows->rows_count};
@@ -106,6 +108,8 @@ static bool rows_fit(struct partition *partition, const struct view *view,
         const uint8_t *image = images + (size_t)i * layout->image_bytes;
         need_put_row(partition, view, layout, image, heap, &need);
     }
+    /* To delete gives back more than it takes: it goes beyond the limit for a while. */
+    if (rows->revision == VIEW_REVISION_DELETED && need.rows_new == 0) return true;
     uint64_t pool_extents = slabs_pool_extents(&partition->slabs);
     uint64_t before = pool_extents;
     bool fits =
@@ -161,7 +165,7 @@ static void spare_put_value(struct partition *partition, const uint8_t *cell,
 static void spare_put_rows(struct partition *partition, const struct view *view,
                            const struct log_rows_header *rows, const uint8_t *body,
                            uint64_t promised_places) {
-    const struct row_layout *layout = partition_layout(view, rows->revision);
+    const struct row_layout *layout = view_layout(view, rows->revision);
     spare_put(partition, SLAB_ROWS, row_stored_bytes(layout), promised_places);
     const uint8_t *image = body + sizeof *rows;
     uint32_t columns = layout->body.references_count > 0 ? layout->body.columns_count : 0;
@@ -179,12 +183,24 @@ static void spare_put_rows(struct partition *partition, const struct view *view,
 }
 
 /* Spans waste up to a sixteenth, and each size but the first of its spans begins one for a part. */
-static bool claim_fits(struct partition *partition, struct claim claim) {
-    struct partition_budget *budget = partition->options.budget;
-    if (atomic_load(&budget->used_bytes) + claim.bytes > budget->limit_bytes) return false;
+static bool claim_reserve(struct partition *partition, struct claim claim) {
     uint64_t extents = (partition->flying_bytes + claim.bytes) / TABLE_EXTENT_BYTES;
     extents += extents / 8 + BEGUN_EXTENTS + partition->spare_extents;
     return slabs_reserve(&partition->slabs, extents) && index_reserve(&partition->index);
+}
+
+static bool claim_fits(struct partition *partition, struct claim claim) {
+    struct partition_budget *budget = partition->options.budget;
+    if (atomic_load(&budget->used_bytes) + claim.bytes > budget->limit_bytes) return false;
+    return claim_reserve(partition, claim);
+}
+
+/* Near the limit: free places will do, or, for what is deleted, places beyond it. */
+static bool rows_fit_in(struct partition *partition, const struct view *view,
+                        const struct log_rows_header *rows, const uint8_t *body,
+                        struct claim claim) {
+    if (!rows_fit(partition, view, rows, body)) return false;
+    return rows->revision != VIEW_REVISION_DELETED || claim_reserve(partition, claim);
 }
 
 enum partition_admission partition_admit(struct partition *partition, const struct view *view,
@@ -203,7 +219,7 @@ enum partition_admission partition_admit(struct partition *partition, const stru
     }
     if (partition->slabs.promised_places == 0) spare_clear(partition);
     spare_put_rows(partition, view, &rows, body, promised_places);
-    if (!claim_fits(partition, claim) && !rows_fit(partition, view, &rows, body)) {
+    if (!claim_fits(partition, claim) && !rows_fit_in(partition, view, &rows, body, claim)) {
         return PARTITION_FULL;
     }
     atomic_fetch_add(&partition->options.budget->used_bytes, claim.bytes);
@@ -257,7 +273,7 @@ static void rows_prefetch(const struct partition *partition, const struct view *
 }
 
 static const struct row_layout *record_layout(const struct partition_record *record) {
-    return partition_layout(record->view, rows_header(record->body).revision);
+    return view_layout(record->view, rows_header(record->body).revision);
 }
 
 void partition_prefetch(const struct partition_record *records, uint32_t records_count) {
@@ -279,7 +295,7 @@ void partition_prefetch(const struct partition_record *records, uint32_t records
 static enum fst_status rows_apply(struct partition *partition, const struct view *view,
                                   const struct log_rows_header *rows, uint64_t lsn,
                                   const uint8_t *images, uint8_t *statuses_out) {
-    const struct row_layout *layout = partition_layout(view, rows->revision);
+    const struct row_layout *layout = view_layout(view, rows->revision);
     const uint8_t *heap = images + (size_t)rows->rows_count * layout->image_bytes;
     struct partition_put put = {.view = view, .revision = rows->revision, .heap = heap};
     for (uint32_t i = 0; i < rows->rows_count; i++) {
@@ -307,7 +323,7 @@ enum fst_status partition_apply(struct partition *partition, const struct view *
     struct log_rows_header rows = rows_header(body);
     bool is_in_place = is_durable && (header->flags & LOG_RECORD_APPLIED);
     FST_ASSERT(rows.view_id == view->id);
-    FST_ASSERT(rows.revision < view->revisions_count);
+    FST_ASSERT(view_has_revision(view, rows.revision));
     enum fst_status status = FST_OK;
     table_begin(&partition->table);
     if (!is_in_place) {
@@ -340,7 +356,7 @@ enum fst_status partition_restore_row(struct partition *partition, const struct 
                                       const uint8_t *heap) {
     struct partition_put put = {
         .view = view, .revision = revision, .lsn = lsn, .image = image, .heap = heap};
-    FST_ASSERT(revision < view->revisions_count);
+    FST_ASSERT(view_has_revision(view, revision));
     table_begin(&partition->table);
     enum fst_status status = partition_put_row(partition, &put);
     table_settle(&partition->table);
@@ -372,12 +388,15 @@ void partition_reclaim(struct partition *partition) {
 
 /* ---- bodies from a disk ---- */
 
-enum fst_status log_rows_check(const struct view *view, const uint8_t *body, size_t body_bytes) {
+enum fst_status log_rows_check(const struct view *view, uint8_t type, const uint8_t *body,
+                               size_t body_bytes) {
     if (body_bytes < sizeof(struct log_rows_header)) return FST_CORRUPT;
     struct log_rows_header rows = rows_header(body);
-    if (rows.view_id != view->id || rows.revision >= view->revisions_count) return FST_CORRUPT;
+    if (rows.view_id != view->id || !view_has_revision(view, rows.revision)) return FST_CORRUPT;
+    bool is_delete = rows.revision == VIEW_REVISION_DELETED;
+    if (is_delete != (type == LOG_RECORD_DELETES)) return FST_CORRUPT;
     if (rows.reserved != 0 || rows.rows_count == 0) return FST_CORRUPT;
-    const struct row_layout *layout = partition_layout(view, rows.revision);
+    const struct row_layout *layout = view_layout(view, rows.revision);
     uint64_t images_bytes = (uint64_t)rows.rows_count * layout->image_bytes;
     uint64_t bytes = sizeof rows + images_bytes + rows.heap_bytes;
     if (bytes_align(bytes, 8) != body_bytes) return FST_CORRUPT;

@@ -1,6 +1,7 @@
 #include "storage/online/removal.h"
 
 #include "base/assert.h"
+#include "storage/online/partition_parts.h"
 
 enum { ENTRY_HEADER_BYTES = 8, ENTRY_BYTES_MAX = ENTRY_HEADER_BYTES + KEY_BYTES_MAX };
 
@@ -43,7 +44,26 @@ void removal_put(const struct table *table, uint32_t view_id, struct bytes key) 
     __atomic_store_n(&header->removals_tail, tail + skipped + bytes, __ATOMIC_RELEASE);
 }
 
-enum fst_status removals_visit(const struct table *table, const struct partition_visitor *visitor) {
+/* Whether the key has a row. Of a view that is not known nothing is stored: no matter. */
+static bool is_there(const struct partition *partition, const struct catalog *catalog,
+                     uint32_t view_id, struct bytes key) {
+    bool is_known = view_id < catalog->views_by_id_count && catalog->views_by_id[view_id];
+    if (!is_known) return false;
+    const struct view *view = catalog->views_by_id[view_id];
+    struct partition_read read = {
+        .partition = partition,
+        .key = key,
+        .hash = partition_hash(&partition->options.secret, view->entity->id, key),
+        .view_id = view_id,
+        .key_bytes_fixed = view->deleted.key_bytes,
+    };
+    partition_read_many(&read, 1);
+    return read.is_found || read.is_deleted;
+}
+
+enum fst_status removals_visit(const struct partition *partition, const struct catalog *catalog,
+                               const struct partition_visitor *visitor) {
+    const struct table *table = &partition->table;
     struct table_header *header = table->header;
     uint64_t tail = __atomic_load_n(&header->removals_tail, __ATOMIC_ACQUIRE);
     uint64_t head = header->removals_head;
@@ -55,7 +75,9 @@ enum fst_status removals_visit(const struct table *table, const struct partition
             continue;
         }
         struct bytes key = {.data = at + ENTRY_HEADER_BYTES, .bytes = load_u32(at + 4)};
-        FST_TRY(visitor->removed(visitor->context, view_id, key));
+        if (!is_there(partition, catalog, view_id, key)) {
+            FST_TRY(visitor->removed(visitor->context, view_id, key));
+        }
         head += ENTRY_HEADER_BYTES + bytes_align(key.bytes, 8);
         __atomic_store_n(&header->removals_head, head, __ATOMIC_RELEASE);
     }

@@ -21,8 +21,10 @@
 /* Remembers a removal, or that some were not remembered. */
 void removal_put(const struct table *table, uint32_t view_id, struct bytes key);
 
-/* Hands all removals known at the call to visitor->removed and forgets them. */
-FST_MUST_USE enum fst_status removals_visit(const struct table *table,
+/* Hands all removals known at the call to visitor->removed and forgets them. A key that has a row
+ * again is left out: that row was visited, or is marked, and would be dropped with the old one. */
+FST_MUST_USE enum fst_status removals_visit(const struct partition *partition,
+                                            const struct catalog *catalog,
                                             const struct partition_visitor *visitor);
 
 #endif

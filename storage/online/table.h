@@ -96,9 +96,9 @@ struct table_header {
     uint32_t busy;
     uint32_t is_visit_open;     /* marks were taken and not kept yet; visitor */
     uint32_t has_lost_removals; /* visitor and owner */
-    uint32_t padding;
-    uint64_t applied_lsn; /* readers */
-    uint64_t memory_lsn;  /* readers */
+    uint32_t deleted_count;     /* of rows_count */
+    uint64_t applied_lsn;       /* readers */
+    uint64_t memory_lsn;        /* readers */
     uint64_t rows_count;
     uint64_t live_row_bytes;
     uint64_t live_value_bytes;

@@ -222,8 +222,8 @@ static enum fst_status row_restore(void *context, const struct meta_row *row) {
     struct opening *o = context;
     const struct view *view =
         row->view_id < o->catalog->views_by_id_count ? o->catalog->views_by_id[row->view_id] : NULL;
-    if (!view || row->revision >= view->revisions_count) return FST_CORRUPT;
-    const struct row_layout *layout = &view->revisions[row->revision].layout;
+    if (!view || !view_has_revision(view, row->revision)) return FST_CORRUPT;
+    const struct row_layout *layout = view_layout(view, row->revision);
     if (row->image.bytes != layout->image_bytes) return FST_CORRUPT;
     FST_TRY(row_check(layout, row->image.data, row->heap.data, row->heap.bytes));
     o->report->checkpoint_rows += 1;

@@ -54,7 +54,7 @@ static enum fst_status rows_apply(struct replay *replay, const struct log_record
     }
     const struct view *view = view_of(replay, rows.view_id);
     if (!view) return damage(replay, place, header->lsn, "rows of a view that does not exist");
-    if (log_rows_check(view, body, body_bytes) != FST_OK) { /* P2 */
+    if (log_rows_check(view, header->type, body, body_bytes) != FST_OK) { /* P2 */
         return damage(replay, place, header->lsn, "rows that fail their check");
     }
     replay->report->applied_rows += rows.rows_count;
@@ -73,7 +73,7 @@ static enum fst_status record_visit(void *context, const struct log_record_heade
     struct replay *replay = context;
     replay->report->log_records += 1;
     if (header->type == LOG_RECORD_CHANGE) return change_adopt(replay, header, body);
-    if (header->type == LOG_RECORD_ROWS) return rows_apply(replay, header, body, place);
+    if (log_record_has_rows(header)) return rows_apply(replay, header, body, place);
     return damage(replay, place, header->lsn, "a record of a type this version does not know");
 }
 

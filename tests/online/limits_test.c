@@ -87,6 +87,38 @@ static void test_full_and_room_again(void **state) {
     online_fixture_destroy(fixture);
 }
 
+/* At the limit every row can be deleted, which makes room; a key without a row cannot. */
+static void test_full_and_deletes(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    int64_t count = fill(fixture, VIEW_WIDE);
+    struct row_found found;
+    struct row_spec other = spec_of(VIEW_WIDE, count + 1, 2);
+    other.revision = VIEW_REVISION_DELETED;
+    assert_int_equal(row_write(fixture, &other, 1), FST_FULL);
+    for (int64_t key = 0; key < count; key++) {
+        struct row_spec spec = spec_of(VIEW_WIDE, key, 2);
+        spec.revision = VIEW_REVISION_DELETED;
+        assert_int_equal(row_write(fixture, &spec, 100000 + (uint64_t)key), FST_OK);
+        assert_false(row_get(fixture, VIEW_WIDE, key, &found));
+        partition_reclaim(fixture->partition);
+    }
+    reclaim_all(fixture);
+    online_fixture_check(fixture);
+    assert_int_equal(stats_of(fixture).rows_count, 0);
+    assert_int_equal(stats_of(fixture).deleted_count, count);
+    assert_true(fixture->budget.used_bytes <= LIMIT_BYTES + 4 * 65536);
+    other = spec_of(VIEW_WIDE, 1, 1); /* Older than its delete. */
+    assert_int_equal(row_write(fixture, &other, 200000), FST_STALE);
+    for (int64_t key = 0; key < count / 2; key++) {
+        struct row_spec spec = spec_of(VIEW_WIDE, key, 3);
+        assert_int_equal(row_write(fixture, &spec, 200001 + (uint64_t)key), FST_OK);
+    }
+    rows_check(fixture, VIEW_WIDE, count / 2, 3, 200001);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
 /* The room of removed rows goes to rows and values of other sizes. */
 static void test_room_for_other_sizes(void **state) {
     (void)state;
@@ -414,13 +446,14 @@ static void test_damaged_bodies(void **state) {
         if (!is_null) break;
         record_free(&good);
     }
-    assert_int_equal(log_rows_check(view, good.body, good.body_bytes), FST_OK);
+    assert_int_equal(log_rows_check(view, LOG_RECORD_ROWS, good.body, good.body_bytes), FST_OK);
     for (size_t i = 0; i < sizeof body_cases / sizeof body_cases[0]; i++) {
         const struct body_case *c = &body_cases[i];
         print_message("  %s\n", c->name);
         uint32_t kept = load_u32(good.body + c->offset);
         store_u32(good.body + c->offset, c->value);
-        assert_int_equal(log_rows_check(view, good.body, good.body_bytes), FST_CORRUPT);
+        assert_int_equal(log_rows_check(view, LOG_RECORD_ROWS, good.body, good.body_bytes),
+                         FST_CORRUPT);
         store_u32(good.body + c->offset, kept);
     }
     /* Every length, in memory of exactly that size. */
@@ -428,7 +461,7 @@ static void test_damaged_bodies(void **state) {
         uint8_t *cut = malloc(bytes + 1);
         assert_non_null(cut);
         memcpy(cut, good.body, bytes);
-        assert_int_equal(log_rows_check(view, cut, bytes), FST_CORRUPT);
+        assert_int_equal(log_rows_check(view, LOG_RECORD_ROWS, cut, bytes), FST_CORRUPT);
         free(cut);
     }
     record_free(&good);
@@ -438,6 +471,7 @@ static void test_damaged_bodies(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_and_room_again),
+        cmocka_unit_test(test_full_and_deletes),
         cmocka_unit_test(test_room_for_other_sizes),
         cmocka_unit_test(test_readers_hold_places),
         cmocka_unit_test(test_readers_hold_too_many_places),

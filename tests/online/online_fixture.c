@@ -31,6 +31,7 @@ static void view_add(struct online_fixture *fixture, uint32_t id, uint32_t entit
         .entity = &fixture->entities[entity],
         .revisions = fixture->revisions[id],
     };
+    view_deleted_init(view);
     for (uint32_t r = 0; r < 2 && counts[r] > 0; r++) {
         struct row_body body;
         row_body_init(&body, fixture->columns[id][r], types, counts[r]);
@@ -182,8 +183,7 @@ static void value_make(const struct row_spec *spec, const struct row_column *col
 
 void image_make(const struct online_fixture *fixture, const struct row_spec *spec, uint8_t *image,
                 uint8_t *heap, uint32_t *heap_used) {
-    const struct row_layout *layout =
-        &fixture->by_id[spec->view_id]->revisions[spec->revision].layout;
+    const struct row_layout *layout = view_layout(fixture->by_id[spec->view_id], spec->revision);
     uint8_t key[KEY_BYTES_MAX];
     size_t key_bytes = key_make(fixture, spec->view_id, spec->key, key);
     memset(image, 0, layout->image_bytes);
@@ -212,7 +212,8 @@ void image_make(const struct online_fixture *fixture, const struct row_spec *spe
 struct record record_make(const struct online_fixture *fixture, const struct row_spec *specs,
                           uint32_t count, uint64_t lsn) {
     const struct view *view = fixture->by_id[specs->view_id];
-    uint32_t image_bytes = view->revisions[specs->revision].layout.image_bytes;
+    uint32_t image_bytes = view_layout(view, specs->revision)->image_bytes;
+    bool is_delete = specs->revision == VIEW_REVISION_DELETED;
     size_t head_bytes = sizeof(struct log_rows_header) + (size_t)count * image_bytes;
     bool is_light = specs->heavy_bytes == 0;
     size_t heap_bytes_max = (size_t)count * (is_light ? ROW_LIGHT_BYTES_MAX : ROW_HEAP_BYTES_MAX);
@@ -233,7 +234,9 @@ struct record record_make(const struct online_fixture *fixture, const struct row
     memcpy(body, &rows, sizeof rows);
     size_t body_bytes = head_bytes + heap_used;
     return (struct record){
-        .header = {.type = LOG_RECORD_ROWS, .lsn = lsn, .bytes = (uint32_t)(24 + body_bytes)},
+        .header = {.type = is_delete ? LOG_RECORD_DELETES : LOG_RECORD_ROWS,
+                   .lsn = lsn,
+                   .bytes = (uint32_t)(24 + body_bytes)},
         .body = body,
         .body_bytes = body_bytes,
     };
@@ -299,8 +302,7 @@ bool row_get(const struct online_fixture *fixture, uint32_t view_id, int64_t key
 
 bool row_is(const struct online_fixture *fixture, const struct row_found *found,
             const struct row_spec *spec, uint64_t lsn) {
-    const struct row_layout *layout =
-        &fixture->by_id[spec->view_id]->revisions[spec->revision].layout;
+    const struct row_layout *layout = view_layout(fixture->by_id[spec->view_id], spec->revision);
     uint8_t image[ROW_BYTES_MAX];
     uint8_t *heap = malloc(spec->heavy_bytes ? ROW_HEAP_BYTES_MAX : ROW_LIGHT_BYTES_MAX);
     uint32_t heap_used = 0;

@@ -59,8 +59,8 @@ uint64_t random_seed(uint64_t normally);
 
 struct row_spec {
     uint32_t view_id;
-    uint16_t revision;
-    int64_t key; /* number from which the key is made */
+    uint16_t revision; /* or VIEW_REVISION_DELETED: no features */
+    int64_t key;       /* number from which the key is made */
     int64_t event_us;
     int64_t created_us;
     uint64_t value;       /* all features follow from it */

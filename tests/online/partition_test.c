@@ -81,7 +81,8 @@ struct model {
     uint32_t views_count;
     uint64_t lsn;
     uint64_t random;
-    uint32_t rows_count;
+    uint32_t rows_count;    /* that are served */
+    uint32_t deleted_count; /* that say that their key was deleted */
 };
 
 static struct oracle_row *oracle_at(struct model *model, uint32_t key, uint32_t view) {
@@ -99,7 +100,17 @@ static struct row_spec spec_pick(struct model *model, uint32_t key, uint32_t vie
     uint32_t revisions = model->fixture->by_id[view_id]->revisions_count;
     spec.revision = (uint16_t)(random_next(&model->random) % revisions);
     if (random_next(&model->random) % 16 == 0) spec.heavy_bytes = 65536;
+    if (random_next(&model->random) % 5 == 0) spec.revision = VIEW_REVISION_DELETED;
     return spec;
+}
+
+/* A row that says that its key was deleted is there, and is not found. */
+static bool is_served(const struct oracle_row *row) {
+    return row->is_present && row->spec.revision != VIEW_REVISION_DELETED;
+}
+
+static bool is_deleted(const struct oracle_row *row) {
+    return row->is_present && row->spec.revision == VIEW_REVISION_DELETED;
 }
 
 static bool is_greater(const struct row_spec *spec, uint64_t lsn, const struct oracle_row *row) {
@@ -126,7 +137,8 @@ static void model_write(struct model *model) {
     }
     const struct view *type = model->fixture->by_id[specs[0].view_id];
     struct record record = record_make(model->fixture, specs, count, model->lsn + 1);
-    assert_int_equal(log_rows_check(type, record.body, record.body_bytes), FST_OK);
+    assert_int_equal(log_rows_check(type, record.header.type, record.body, record.body_bytes),
+                     FST_OK);
     struct partition *partition = model->fixture->partition;
     assert_int_equal(partition_admit(partition, type, record.body), PARTITION_ADMIT);
     assert_int_equal(partition_apply(partition, type, &record.header, record.body, true, statuses),
@@ -136,8 +148,11 @@ static void model_write(struct model *model) {
         bool is_new = is_greater(&specs[i], model->lsn + 1 + i, row);
         assert_int_equal(statuses[i], is_new ? FST_OK : FST_STALE);
         if (!is_new) continue;
-        model->rows_count += !row->is_present;
+        model->rows_count -= is_served(row);
+        model->deleted_count -= is_deleted(row);
         *row = (struct oracle_row){.is_present = true, .lsn = model->lsn + 1 + i, .spec = specs[i]};
+        model->rows_count += is_served(row);
+        model->deleted_count += is_deleted(row);
     }
     model->lsn += count;
     record_free(&record);
@@ -149,7 +164,8 @@ static void model_remove(struct model *model) {
     struct oracle_row *row = oracle_at(model, key, view);
     assert_int_equal(row_remove(model->fixture, model->views[view], model->keys[key]),
                      row->is_present ? FST_OK : FST_NOT_FOUND);
-    model->rows_count -= row->is_present;
+    model->rows_count -= is_served(row);
+    model->deleted_count -= is_deleted(row);
     row->is_present = false;
 }
 
@@ -159,7 +175,8 @@ static void model_read(struct model *model) {
     uint32_t view = (uint32_t)(random_next(&model->random) % model->views_count);
     const struct oracle_row *row = oracle_at(model, key, view);
     assert_int_equal(row_get(model->fixture, model->views[view], model->keys[key], &found),
-                     row->is_present);
+                     is_served(row));
+    assert_int_equal(found.read.is_deleted, is_deleted(row));
     if (row->is_present) assert_true(row_is(model->fixture, &found, &row->spec, row->lsn));
 }
 
@@ -177,8 +194,9 @@ static void model_read_all(struct model *model) {
     partition_read_many(reads, total);
     for (uint32_t i = 0; i < total; i++) {
         found[i].read = reads[i];
-        assert_int_equal(reads[i].is_found, model->rows[i].is_present);
-        if (!reads[i].is_found) continue;
+        assert_int_equal(reads[i].is_found, is_served(&model->rows[i]));
+        assert_int_equal(reads[i].is_deleted, is_deleted(&model->rows[i]));
+        if (!model->rows[i].is_present) continue;
         assert_true(row_is(model->fixture, &found[i], &model->rows[i].spec, model->rows[i].lsn));
     }
     free(found);
@@ -235,6 +253,7 @@ static void model_look(struct model *model) {
     model_look_memory(model, &stats);
     online_fixture_check(model->fixture);
     assert_int_equal(stats.rows_count, model->rows_count);
+    assert_int_equal(stats.deleted_count, model->deleted_count);
     assert_int_equal(partition_applied_lsn(model->fixture->partition), model->lsn);
     assert_true(stats.live_row_bytes + stats.live_value_bytes <= stats.mapped_bytes);
 }

@@ -59,7 +59,7 @@ static struct kept *kept_find(struct keeper *keeper, uint32_t view_id, struct by
 static enum fst_status keep_row(void *context, const struct partition_row *row) {
     struct keeper *keeper = context;
     const struct view *view = keeper->fixture->by_id[row->view_id];
-    const struct row_layout *layout = &view->revisions[row->revision].layout;
+    const struct row_layout *layout = view_layout(view, row->revision);
     assert_int_equal(row_check(layout, row->image, row->heap, row->heap_bytes), FST_OK);
     assert_int_equal(row->image_bytes, layout->image_bytes);
     keeper->rows_visited += 1;
@@ -151,6 +151,7 @@ static void store_write(struct store *store) {
         .value = random_next(&store->random),
         .heavy_bytes = lsn % 64 == 0 ? 65536 : 0,
     };
+    if (random_next(&store->random) % 8 == 0) spec.revision = VIEW_REVISION_DELETED;
     struct record record = record_make(fixture, &spec, 1, lsn);
     record_set_client(&record, client, lsn);
     assert_int_equal(partition_admit(fixture->partition, view, record.body), PARTITION_ADMIT);
@@ -189,7 +190,10 @@ static void store_compare(struct store *store) {
         for (int64_t k = 0; k < KEYS; k++) {
             struct row_found found;
             const struct written *row = &store->rows[v][k];
-            assert_true(row_get(fixture, visited_views[v], k, &found) == row->is_present);
+            bool is_deleted = row->spec.revision == VIEW_REVISION_DELETED;
+            assert_int_equal(row_get(fixture, visited_views[v], k, &found),
+                             row->is_present && !is_deleted);
+            assert_int_equal(found.read.is_deleted, row->is_present && is_deleted);
             if (row->is_present) assert_true(row_is(fixture, &found, &row->spec, row->lsn));
         }
     }
@@ -325,6 +329,55 @@ static void test_clients_in_turn(void **state) {
     store_destroy(store);
 }
 
+/* A visitor that removes a row of the first span once the removals were visited, and puts it again:
+ * into a span that is visited later. */
+struct meddler {
+    struct store *store;
+    bool is_done;
+};
+
+static enum fst_status meddle_row(void *context, const struct partition_row *row) {
+    struct meddler *meddler = context;
+    struct store *store = meddler->store;
+    struct online_fixture *fixture = store->keeper.fixture;
+    struct written *written = &store->rows[0][7];
+    if (!meddler->is_done) {
+        meddler->is_done = true;
+        assert_int_equal(row_remove(fixture, VIEW_SMALL, 7), FST_OK);
+        written->lsn = ++store->lsn;
+        written->spec.event_us = 9;
+        assert_int_equal(row_write(fixture, &written->spec, written->lsn), FST_OK);
+    }
+    return keep_row(&store->keeper, row);
+}
+
+/* What is removed and put again during a visit is visited, and the next visit, which meets the
+ * removal, leaves it alone. */
+static void test_removed_and_put_again_during_visit(void **state) {
+    (void)state;
+    struct store *store = store_create(6);
+    struct online_fixture *fixture = store->keeper.fixture;
+    for (int64_t key = 0; key < KEYS; key++) { /* More than a span has room for. */
+        struct row_spec spec = {.view_id = VIEW_SMALL, .revision = 1, .key = key, .event_us = 1};
+        store->rows[0][key] = (struct written){true, ++store->lsn, spec};
+        assert_int_equal(row_write(fixture, &spec, store->lsn), FST_OK);
+    }
+    struct meddler meddler = {.store = store};
+    struct partition_visitor visitor = {
+        .context = &meddler, .row = meddle_row, .removed = keep_removed, .client = keep_client};
+    epoch_enter(&fixture->epoch, 0);
+    assert_int_equal(partition_visit(fixture->partition, true, &fixture->catalog, &visitor),
+                     FST_OK);
+    epoch_leave(&fixture->epoch, 0);
+    partition_visit_end(fixture->partition, true);
+    assert_true(meddler.is_done);
+    assert_int_equal(store->keeper.rows[0][7].lsn, store->lsn);
+    keeper_visit(&store->keeper, true);
+    assert_int_equal(store->keeper.removals_visited, 0);
+    store_compare(store);
+    store_destroy(store);
+}
+
 static void test_unknown_views_wait(void **state) {
     (void)state;
     struct store *store = store_create(4);
@@ -349,6 +402,7 @@ int main(void) {
         cmocka_unit_test(test_lost_visit_makes_next_whole),
         cmocka_unit_test(test_too_many_removals),
         cmocka_unit_test(test_clients_in_turn),
+        cmocka_unit_test(test_removed_and_put_again_during_visit),
         cmocka_unit_test(test_unknown_views_wait),
     };
     return cmocka_run_group_tests_name("online/visit", tests, NULL, NULL);

@@ -64,7 +64,7 @@ void get_fixture_apply(struct get_fixture *fixture, const struct view *view,
     if (row->heap_bytes) {
         memcpy(at + sizeof header + layout->image_bytes, row->heap, row->heap_bytes);
     }
-    assert_int_equal(log_rows_check(view, at, body_bytes), FST_OK);
+    assert_int_equal(log_rows_check(view, LOG_RECORD_ROWS, at, body_bytes), FST_OK);
     struct bytes key = row_key(layout, row->image, row->heap);
     uint32_t p = hash_partition(key.data, key.bytes, GET_FIXTURE_PARTITIONS);
     struct log_record_header record = {.type = LOG_RECORD_ROWS,

@@ -207,9 +207,8 @@ static int64_t key_in(struct recovery_fixture *f, uint32_t partition) {
 }
 
 /* One row of a record: image at `image`, its string behind what the heap has. */
-static void image_make(struct recovery_fixture *f, const struct view *view, uint32_t partition,
-                       uint8_t *image, uint8_t *heap, uint32_t *heap_bytes) {
-    const struct row_layout *layout = &view_current(view)->layout;
+static void image_make(struct recovery_fixture *f, const struct row_layout *layout,
+                       uint32_t partition, uint8_t *image, uint8_t *heap, uint32_t *heap_bytes) {
     const struct row_column *columns = layout->body.columns;
     char text[TEXT_BYTES];
     int64_t value = ++f->rows_written;
@@ -217,6 +216,7 @@ static void image_make(struct recovery_fixture *f, const struct view *view, uint
     store_i64(image, (int64_t)(recovery_fixture_random(f) % 50));
     store_i64(image + 8, (int64_t)(recovery_fixture_random(f) % 3));
     store_i64(image + ROW_KEY_OFFSET, key_in(f, partition));
+    if (layout->body.columns_count == 0) return; /* A delete. */
     uint8_t *body = image + layout->body_offset;
     store_i64(body + columns[0].offset, value);
     size_t bytes = text_make(value, text), padded = bytes_align(bytes, 8);
@@ -227,20 +227,24 @@ static void image_make(struct recovery_fixture *f, const struct view *view, uint
     *heap_bytes += (uint32_t)padded;
 }
 
-/* The body of a rows record; returns its size. */
+/* The body of a record of rows or deletes; returns its size. */
 static size_t body_make(struct recovery_fixture *f, uint32_t view_number, uint32_t partition,
                         uint32_t rows, uint8_t body_out[BODY_BYTES_MAX]) {
     const struct view *view = view_of(f, view_number);
-    size_t image_bytes = view_current(view)->layout.image_bytes;
+    bool is_delete = recovery_fixture_random(f) % 5 == 0;
+    uint16_t current = (uint16_t)(view->revisions_count - 1);
+    uint16_t revision = is_delete ? VIEW_REVISION_DELETED : current;
+    const struct row_layout *layout = view_layout(view, revision);
+    size_t image_bytes = layout->image_bytes;
     uint8_t *images = body_out + sizeof(struct log_rows_header);
     uint8_t *heap = images + rows * image_bytes;
     uint32_t heap_bytes = 0;
     for (uint32_t i = 0; i < rows; i++) {
-        image_make(f, view, partition, images + i * image_bytes, heap, &heap_bytes);
+        image_make(f, layout, partition, images + i * image_bytes, heap, &heap_bytes);
     }
     struct log_rows_header header = {
         .view_id = view->id,
-        .revision = (uint16_t)(view->revisions_count - 1),
+        .revision = revision,
         .rows_count = rows,
         .heap_bytes = heap_bytes,
         .client_id = 1 + recovery_fixture_random(f) % FIXTURE_CLIENTS,
@@ -257,17 +261,20 @@ static void oracle_put(struct recovery_fixture *f, const struct log_record_heade
     struct log_rows_header rows;
     memcpy(&rows, body, sizeof rows);
     const struct view *v = view_of(f, VIEW_V);
-    const struct row_layout *layout = &view_current(v)->layout;
+    const struct row_layout *layout = view_layout(v, rows.revision);
+    bool is_delete = rows.revision == VIEW_REVISION_DELETED;
     uint32_t view = rows.view_id == v->id ? VIEW_V : VIEW_M;
     for (uint32_t i = 0; i < rows.rows_count; i++) {
         const uint8_t *image = body + sizeof rows + i * (size_t)layout->image_bytes;
         struct oracle_row row = {
             .is_present = true,
+            .is_deleted = is_delete,
             .event_us = load_i64(image),
             .created_us = load_i64(image + 8),
             .lsn = record->lsn + i,
-            .value = load_i64(image + layout->body_offset + layout->body.columns[0].offset),
         };
+        const uint8_t *body_at = image + layout->body_offset;
+        if (!is_delete) row.value = load_i64(body_at + layout->body.columns[0].offset);
         struct oracle_row *old = &f->oracle.rows[view][load_i64(image + ROW_KEY_OFFSET)];
         bool is_newer = !old->is_present || row.event_us > old->event_us ||
                         (row.event_us == old->event_us && row.created_us >= old->created_us);
@@ -293,8 +300,9 @@ static void record_append(struct recovery_fixture *f, uint32_t view_number) {
     const struct view *view = view_of(f, view_number);
     struct partition *owner = f->store.partitions[partition];
     assert_int_equal(partition_admit(owner, view, body), PARTITION_ADMIT);
+    uint16_t revision = load_u16(body + offsetof(struct log_rows_header, revision));
     struct log_record_header header = {
-        .type = LOG_RECORD_ROWS,
+        .type = revision == VIEW_REVISION_DELETED ? LOG_RECORD_DELETES : LOG_RECORD_ROWS,
         .flags = view_number == VIEW_M ? LOG_RECORD_APPLIED : 0,
         .partition = (uint16_t)partition,
         .lsn = f->lsns[partition] + 1,
@@ -312,7 +320,7 @@ static void record_append(struct recovery_fixture *f, uint32_t view_number) {
 static void group_apply(struct recovery_fixture *f, struct log *log) {
     struct log_record_header *record = NULL;
     while ((record = log_next_completed(log, record))) {
-        if (record->type != LOG_RECORD_ROWS) continue;
+        if (!log_record_has_rows(record)) continue;
         const uint8_t *body = (const uint8_t *)(record + 1);
         struct log_rows_header rows;
         memcpy(&rows, body, sizeof rows);
@@ -448,7 +456,7 @@ void recovery_fixture_remove(struct recovery_fixture *f, uint32_t rows) {
         uint32_t p = hash_partition(&key, sizeof key, FIXTURE_PARTITIONS);
         assert_int_equal(partition_remove(f->store.partitions[p], view_of(f, VIEW_V), name),
                          FST_OK);
-        f->oracle.rows[VIEW_V][key].is_present = false;
+        f->oracle.rows[VIEW_V][key] = (struct oracle_row){0};
         rows -= 1;
     }
     assert_int_equal(rows, 0);
@@ -577,7 +585,8 @@ static void row_judge(struct recovery_fixture *f, uint32_t view_number, int64_t 
         .body_bytes_max = sizeof copy,
     };
     partition_read_many(&read, 1);
-    assert_int_equal(read.is_found, expected->is_present);
+    assert_int_equal(read.is_found, expected->is_present && !expected->is_deleted);
+    assert_int_equal(read.is_deleted, expected->is_deleted);
     if (!read.is_found) return;
     assert_int_equal(read.event_us, expected->event_us);
     assert_int_equal(read.created_us, expected->created_us);
@@ -599,7 +608,7 @@ static void partition_judge(struct recovery_fixture *f, uint32_t p) {
     for (uint32_t v = 0; v < FIXTURE_VIEWS; v++) {
         for (int64_t key = 0; key < FIXTURE_KEYS; key++) {
             if (hash_partition(&key, sizeof key, FIXTURE_PARTITIONS) != p) continue;
-            rows += f->oracle.rows[v][key].is_present;
+            rows += f->oracle.rows[v][key].is_present && !f->oracle.rows[v][key].is_deleted;
         }
     }
     partition_stats(partition, &stats);
@@ -685,7 +694,7 @@ void recovery_fixture_bring_data_back(struct recovery_fixture *f) {
 void recovery_fixture_flip_meta_row(struct recovery_fixture *f) {
     char path[2 * FIXTURE_PATH_BYTES], text[TEXT_BYTES];
     int64_t key = 0;
-    while (!f->oracle.rows[VIEW_V][key].is_present) key += 1;
+    while (f->oracle.rows[VIEW_V][key].value == 0) key += 1;
     size_t text_bytes = text_make(f->oracle.rows[VIEW_V][key].value, text);
     (void)snprintf(path, sizeof path, "%s/meta/data.mdb", f->data_dir);
     io_file file;

@@ -29,6 +29,7 @@ enum {
 
 struct oracle_row {
     bool is_present;
+    bool is_deleted; /* present, and not served */
     int64_t event_us;
     int64_t created_us;
     uint64_t lsn;

@@ -322,7 +322,8 @@ static enum fst_status record_check(void *context, const struct log_record_heade
     const struct view *view = fixture->catalog->views_by_id[rows.view_id];
     size_t image_bytes = view_current(view)->layout.image_bytes;
     const uint8_t *heap = body + sizeof rows + rows.rows_count * image_bytes;
-    assert_int_equal(log_rows_check(view, body, header->bytes - sizeof *header), FST_OK);
+    assert_int_equal(log_rows_check(view, header->type, body, header->bytes - sizeof *header),
+                     FST_OK);
     for (uint32_t i = 0; i < rows.rows_count; i++) {
         uint64_t lsn = header->lsn + i;
         assert_int_equal(lsn, ++reading->lsns[header->partition]);

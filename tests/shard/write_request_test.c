@@ -32,7 +32,7 @@ static void part_check(const struct shard_fixture *fixture, const struct write_b
     assert_int_equal(header.heap_bytes, part->heap_bytes);
     assert_int_equal(header.client_id, batch->client_id);
     assert_int_equal(header.sequence, batch->sequence);
-    assert_int_equal(log_rows_check(view, part->body, part->body_bytes), FST_OK);
+    assert_int_equal(log_rows_check(view, LOG_RECORD_ROWS, part->body, part->body_bytes), FST_OK);
     const uint8_t *images = part->body + sizeof header;
     const uint8_t *heap = images + part->rows_count * image_bytes;
     for (uint32_t r = 0; r < part->rows_count; r++) {
