@@ -22,9 +22,10 @@
  * Names are resolved once, when a handle is prepared; after that, features are known by their index
  * in the handle, and requests and replies carry values only.
  *
- * Blocking and pipelined. fst_get(), fst_write(), fst_control() and fst_ping() wait for their
- * reply. The fst_submit_ functions queue a request and return; fst_poll() sends what is queued,
- * receives, and calls the function given with each request. Both kinds may be mixed on one client.
+ * Blocking and pipelined. fst_get(), fst_write(), fst_delete(), fst_control() and fst_ping() wait
+ * for their reply. The fst_submit_ functions queue a request and return; fst_poll() sends what is
+ * queued, receives, and calls the function given with each request. Both kinds may be mixed on one
+ * client.
  *
  * When the connection breaks, the client connects again, waiting a little longer each time,
  * prepares all handles again and repeats what was not answered; the caller notices nothing but the
@@ -310,6 +311,12 @@ FST_API size_t fst_batch_bytes(const struct fst_batch *batch);
 /* Sends the rows as one request; the batch may be cleared and filled again at once. */
 FST_API enum fst_status fst_write(const struct fst_batch *batch, enum fst_ack ack,
                                   struct fst_reply *reply_out);
+/* Deletes the keys of the batch, of which key columns alone are put, as of the event time of each:
+ * rows of a key that are smaller in the order of rows are gone, those that come later and are
+ * smaller are stale. A key without a row is deleted, too. Answers, acknowledgement and repetition
+ * are those of fst_write(). */
+FST_API enum fst_status fst_delete(const struct fst_batch *batch, enum fst_ack ack,
+                                   struct fst_reply *reply_out);
 
 /* ---- control ---- */
 
@@ -349,6 +356,10 @@ FST_API FST_MUST_USE enum fst_status fst_submit_get(const struct fst_keys *keys,
 FST_API FST_MUST_USE enum fst_status fst_submit_write(const struct fst_batch *batch,
                                                       enum fst_ack ack, const struct fst_call *call,
                                                       struct fst_error *error);
+FST_API FST_MUST_USE enum fst_status fst_submit_delete(const struct fst_batch *batch,
+                                                       enum fst_ack ack,
+                                                       const struct fst_call *call,
+                                                       struct fst_error *error);
 FST_API FST_MUST_USE enum fst_status fst_submit_control(struct fst_client *client,
                                                         const struct fst_control *control,
                                                         const struct fst_call *call,

@@ -27,6 +27,7 @@
     X(KEYS_READ, COUNTER, "keys_read", "keys looked up by GET requests")                           \
     X(ROWS_FOUND, COUNTER, "rows_found", "rows found for these keys, all views counted")           \
     X(WRITES, COUNTER, "writes", "WRITE requests received")                                        \
+    X(DELETES, COUNTER, "deletes", "keys that WRITE requests asked to delete")                     \
     X(ROWS_WRITTEN, COUNTER, "rows_written", "rows taken into the log")                            \
     X(ROWS_STALE, COUNTER, "rows_stale", "of these, rows older than the one already there")        \
     X(ROWS_REFUSED, COUNTER, "rows_refused", "rows answered with a refusal")                       \

@@ -187,7 +187,8 @@ enum fst_status fst_batch_put(struct fst_batch *batch, uint32_t column, struct f
 
 /* ---- writing ---- */
 
-static enum fst_status batch_check(const struct fst_batch *batch, struct fst_error *error) {
+static enum fst_status batch_check(const struct fst_batch *batch, bool is_delete,
+                                   struct fst_error *error) {
     const struct fst_handle *handle = batch->handle;
     if (!handle->is_write) {
         return fst_error_set(error, FST_INVALID, "expected a handle prepared for writing");
@@ -208,6 +209,12 @@ static enum fst_status batch_check(const struct fst_batch *batch, struct fst_err
     }
     if (batch->rows_count == 0)
         return fst_error_set(error, FST_INVALID, "expected at least one row");
+    for (uint32_t i = handle->keys_count; is_delete && i < batch->columns_count; i++) {
+        if (batch->columns[i].rows_count == 0) continue;
+        return fst_error_set(error, FST_INVALID,
+                             "expected key columns alone in a delete, found a value of '%s'",
+                             client_handle_column(handle, i)->name);
+    }
     for (uint32_t i = 0; i < handle->keys_count; i++) {
         if (batch->columns[i].rows_count == batch->rows_count) continue;
         return fst_error_set(error, FST_INVALID, "row %u has no value for key column '%s'",
@@ -250,40 +257,47 @@ static bool column_append(struct client_buffer *frame, const struct batch_column
     return client_buffer_append_bytes(frame, values->data, values->bytes);
 }
 
-static bool batch_encode(const struct fst_batch *batch, enum fst_ack ack, uint64_t sequence,
-                         struct client_buffer *frame) {
+/* What becomes of the rows. */
+struct batch_use {
+    bool is_delete;
+    enum fst_ack ack;
+};
+
+static bool batch_encode(const struct fst_batch *batch, const struct batch_use *use,
+                         uint64_t sequence, struct client_buffer *frame) {
     uint8_t *head = client_buffer_append(frame, WRITE_HEAD_BYTES);
     if (!head) return false;
     store_u64(head, batch->handle->layout->id);
     store_u64(head + 8, sequence);
     store_u32(head + 16, batch->rows_count);
-    head[20] = (uint8_t)ack;
-    head[21] = batch->has_created;
+    head[20] = (uint8_t)use->ack;
+    head[21] = (uint8_t)(batch->has_created | use->is_delete << 1);
     store_u16(head + 22, 0);
     const struct client_buffer *times[] = {&batch->event_us, &batch->created_us};
     for (uint32_t i = 0; i < 2; i++) {
         if (!client_buffer_append_bytes(frame, times[i]->data, times[i]->bytes)) return false;
     }
-    for (uint32_t i = 0; i < batch->columns_count; i++) {
+    uint32_t count = use->is_delete ? batch->handle->keys_count : batch->columns_count;
+    for (uint32_t i = 0; i < count; i++) {
         if (!column_append(frame, &batch->columns[i], batch->rows_count)) return false;
     }
     return true;
 }
 
-enum fst_status fst_submit_write(const struct fst_batch *batch, enum fst_ack ack,
-                                 const struct fst_call *call, struct fst_error *error) {
+static enum fst_status batch_submit(const struct fst_batch *batch, const struct batch_use *use,
+                                    const struct fst_call *call, struct fst_error *error) {
     struct fst_client *client = batch->handle->client;
     struct client_request *request = NULL;
-    if (ack != FST_ACK_MEMORY && ack != FST_ACK_DURABLE) {
+    if (use->ack != FST_ACK_MEMORY && use->ack != FST_ACK_DURABLE) {
         return fst_error_set(error, FST_INVALID, "ack: expected memory or durable");
     }
-    FST_TRY(batch_check(batch, error));
+    FST_TRY(batch_check(batch, use->is_delete, error));
     FST_TRY(client_request_create(client, FRAME_WRITE, call, &request, error));
     request->handle = batch->handle;
     request->generation = batch->generation;
     request->rows_count = batch->rows_count;
     request->has_effect = true;
-    if (!batch_encode(batch, ack, client->sequence + 1, &request->frame)) {
+    if (!batch_encode(batch, use, client->sequence + 1, &request->frame)) {
         return fst_error_set(error, FST_NO_MEMORY, "no memory for a request");
     }
     FST_TRY(client_request_submit(client, request, error));
@@ -291,13 +305,33 @@ enum fst_status fst_submit_write(const struct fst_batch *batch, enum fst_ack ack
     return FST_OK;
 }
 
-enum fst_status fst_write(const struct fst_batch *batch, enum fst_ack ack,
-                          struct fst_reply *reply_out) {
+enum fst_status fst_submit_write(const struct fst_batch *batch, enum fst_ack ack,
+                                 const struct fst_call *call, struct fst_error *error) {
+    return batch_submit(batch, &(struct batch_use){.ack = ack}, call, error);
+}
+
+enum fst_status fst_submit_delete(const struct fst_batch *batch, enum fst_ack ack,
+                                  const struct fst_call *call, struct fst_error *error) {
+    return batch_submit(batch, &(struct batch_use){.is_delete = true, .ack = ack}, call, error);
+}
+
+static enum fst_status batch_run(const struct fst_batch *batch, const struct batch_use *use,
+                                 struct fst_reply *reply_out) {
     struct client_waiter waiter;
     struct fst_error error = {0};
     struct fst_client *client = batch->handle->client;
     struct fst_call call = client_waiter_call(&waiter, client, reply_out);
     enum fst_status status = client_may_wait(client, &error);
-    if (status == FST_OK) status = fst_submit_write(batch, ack, &call, &error);
+    if (status == FST_OK) status = batch_submit(batch, use, &call, &error);
     return client_wait(&waiter, status, &error);
+}
+
+enum fst_status fst_write(const struct fst_batch *batch, enum fst_ack ack,
+                          struct fst_reply *reply_out) {
+    return batch_run(batch, &(struct batch_use){.ack = ack}, reply_out);
+}
+
+enum fst_status fst_delete(const struct fst_batch *batch, enum fst_ack ack,
+                           struct fst_reply *reply_out) {
+    return batch_run(batch, &(struct batch_use){.is_delete = true, .ack = ack}, reply_out);
 }

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 
 void row_set_check_future(struct row_set *set, int64_t now_us) {
-    const struct row_layout *layout = &view_current(set->view)->layout;
+    const struct row_layout *layout = row_set_layout(set);
     int64_t ahead_us = set->view->future_us;
     int64_t last_us = ahead_us > INT64_MAX - now_us ? INT64_MAX : now_us + ahead_us;
     for (uint32_t i = 0; i < set->rows_count; i++) {
@@ -37,7 +37,7 @@ enum fst_status row_split_init(struct row_split *split, uint32_t rows_count,
 }
 
 static uint32_t row_partition(const struct row_set *set, uint32_t row, uint32_t partitions_count) {
-    const struct row_layout *layout = &view_current(set->view)->layout;
+    const struct row_layout *layout = row_set_layout(set);
     const uint8_t *image = set->images + (size_t)row * layout->image_bytes;
     struct bytes key = row_key(layout, image, set->heap);
     return hash_partition(key.data, key.bytes, partitions_count);
@@ -68,7 +68,7 @@ static void rows_sort(const struct row_set *set, uint32_t partitions_count,
 }
 
 void row_set_split(const struct row_set *set, uint32_t partitions_count, struct row_split *split) {
-    const struct row_layout *layout = &view_current(set->view)->layout;
+    const struct row_layout *layout = row_set_layout(set);
     split->parts_count = 0;
     if (set->rows_count > 1) {
         rows_sort(set, partitions_count, split);
@@ -90,7 +90,7 @@ void row_set_split(const struct row_set *set, uint32_t partitions_count, struct 
 }
 
 size_t row_part_body_bytes(const struct row_set *set, const struct row_part *part) {
-    size_t image_bytes = view_current(set->view)->layout.image_bytes;
+    size_t image_bytes = row_set_layout(set)->image_bytes;
     return sizeof(struct log_rows_header) + part->rows_count * image_bytes +
            bytes_align(part->heap_bytes, 8);
 }
@@ -125,10 +125,10 @@ static void image_move(const struct row_layout *layout, uint8_t *image, const ui
 void row_part_write_body(const struct row_set *set, const struct row_split *split,
                          const struct row_part *part, uint64_t client_id, uint64_t sequence,
                          uint8_t *body) {
-    const struct row_layout *layout = &view_current(set->view)->layout;
+    const struct row_layout *layout = row_set_layout(set);
     struct log_rows_header header = {
         .view_id = set->view->id,
-        .revision = (uint16_t)(set->view->revisions_count - 1),
+        .revision = row_set_revision(set),
         .rows_count = part->rows_count,
         .heap_bytes = (uint32_t)bytes_align(part->heap_bytes, 8),
         .client_id = client_id,

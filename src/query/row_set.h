@@ -19,10 +19,11 @@
 enum { ROW_SET_ROWS_MAX = 65536 };
 
 struct row_set {
-    const struct view *view; /* images have the layout of its current revision */
+    const struct view *view;
+    bool is_delete; /* the rows say that their keys are deleted */
     uint32_t rows_count;
     uint32_t heap_bytes;
-    uint8_t *images; /* rows_count * image_bytes; 8-byte aligned */
+    uint8_t *images; /* rows_count images of row_set_layout(); 8-byte aligned */
     uint8_t *heap;
     uint8_t *statuses; /* enum fst_status per row; only FST_OK rows are split */
 };
@@ -42,6 +43,15 @@ struct row_split {
     uint32_t *partitions;   /* room for rows_count: scratch */
     uint32_t *starts;       /* room for partitions_count + 1: scratch */
 };
+
+/* That of the view's current revision, or of deleted rows. */
+static inline uint16_t row_set_revision(const struct row_set *set) {
+    uint16_t current = (uint16_t)(set->view->revisions_count - 1);
+    return set->is_delete ? VIEW_REVISION_DELETED : current;
+}
+static inline const struct row_layout *row_set_layout(const struct row_set *set) {
+    return view_layout(set->view, row_set_revision(set));
+}
 
 /* Sets FST_FUTURE on rows whose event time is further ahead of the clock than the view allows. */
 void row_set_check_future(struct row_set *set, int64_t now_us);

@@ -3,6 +3,9 @@
 #include "base/assert.h"
 #include "storage/recovery/identity.h"
 
+/* Bits of the field `columns`. */
+enum { COLUMN_CREATED = 1, COLUMN_DELETE = 2 };
+
 /* One column as it lies in the payload. */
 struct column {
     uint32_t bytes_each;  /* 0: values have ends */
@@ -34,7 +37,7 @@ enum fst_status write_block_decode(struct bytes payload, struct write_block *blo
     if (ack > 1) {
         return fst_error_set(error, FST_BAD_FRAME, "WRITE ack: expected 0 or 1, found %u", ack);
     }
-    if (columns > 1) {
+    if ((columns & ~(COLUMN_CREATED | COLUMN_DELETE)) != 0) {
         return fst_error_set(error, FST_BAD_FRAME, "WRITE columns: unknown bits in %#x", columns);
     }
     if (reserved != 0) {
@@ -42,7 +45,8 @@ enum fst_status write_block_decode(struct bytes payload, struct write_block *blo
                              reserved);
     }
     block.is_durable = ack == 1;
-    block.has_created = columns == 1;
+    block.has_created = columns & COLUMN_CREATED;
+    block.is_delete = columns & COLUMN_DELETE;
     block.columns = reader;
     *block_out = block;
     return FST_OK;
@@ -200,22 +204,19 @@ static size_t heap_bytes_bound(const struct write_plan *plan, uint32_t rows_coun
     return payload_bytes + rows_count * bytes_each;
 }
 
-static enum fst_status rows_init(struct rows *rows, const struct view *view, uint32_t rows_count,
-                                 size_t heap_bytes, struct arena *arena) {
-    rows->layout = &view_current(view)->layout;
+/* Room for the rows of rows->set, of which only the heap is filled later. */
+static enum fst_status rows_init(struct rows *rows, size_t heap_bytes, struct arena *arena) {
+    uint32_t rows_count = rows->set.rows_count;
+    rows->layout = row_set_layout(&rows->set);
     size_t images_bytes = (size_t)rows_count * rows->layout->image_bytes;
     size_t columns_bytes = (KEY_COLUMNS_MAX + FEATURES_MAX) * sizeof(struct column);
     size_t bytes = columns_bytes + arena_piece_bytes(images_bytes) + arena_piece_bytes(rows_count) +
                    arena_piece_bytes(heap_bytes) + row_split_bytes(rows_count, PARTITIONS_MAX);
     if (bytes > arena->capacity_bytes || heap_bytes > UINT32_MAX) return FST_TOO_LARGE;
     rows->heap_bytes_max = (uint32_t)heap_bytes;
-    rows->set = (struct row_set){
-        .view = view,
-        .rows_count = rows_count,
-        .images = arena_get(arena, images_bytes),
-        .statuses = arena_get(arena, rows_count),
-        .heap = arena_get(arena, rows->heap_bytes_max),
-    };
+    rows->set.images = arena_get(arena, images_bytes);
+    rows->set.statuses = arena_get(arena, rows_count);
+    rows->set.heap = arena_get(arena, rows->heap_bytes_max);
     if (!rows->set.images || !rows->set.statuses || !rows->set.heap) return FST_OVERLOADED;
     memset(rows->set.images, 0, images_bytes);
     memset(rows->set.statuses, FST_OK, rows_count);
@@ -239,7 +240,8 @@ static enum fst_status columns_read(struct write_block *block, const struct writ
                                     struct column *columns, struct fst_error *error) {
     struct reader *reader = &block->columns;
     const struct entity *entity = plan->view->entity;
-    for (uint32_t i = 0; i < entity->keys_count + plan->columns_count; i++) {
+    uint32_t features_count = block->is_delete ? 0 : plan->columns_count;
+    for (uint32_t i = 0; i < entity->keys_count + features_count; i++) {
         bool is_key = i < entity->keys_count;
         uint32_t bytes_each = is_key ? type_fixed_bytes(entity->key_types[i])
                                      : plan->columns[i - entity->keys_count].bytes_each;
@@ -270,9 +272,11 @@ enum fst_status write_block_rows(struct write_block *block, const struct write_p
     struct column *columns = arena_get(arena, columns_count * sizeof *columns);
     if (!columns) return fst_error_set(error, FST_OVERLOADED, "no memory for this write now");
     FST_TRY(columns_read(block, plan, columns, error));
-    struct rows rows;
+    struct rows rows = {.set = {.view = plan->view,
+                                .is_delete = block->is_delete,
+                                .rows_count = block->rows_count}};
     size_t heap_bytes = heap_bytes_bound(plan, block->rows_count, payload_bytes);
-    enum fst_status status = rows_init(&rows, plan->view, block->rows_count, heap_bytes, arena);
+    enum fst_status status = rows_init(&rows, heap_bytes, arena);
     if (status != FST_OK) {
         return fst_error_set(error, status,
                              status == FST_OVERLOADED
@@ -281,11 +285,11 @@ enum fst_status write_block_rows(struct write_block *block, const struct write_p
                              block->rows_count, rows.layout->image_bytes);
     }
     times_write(&rows, event_us, created_us, now_us);
-    nulls_write(&rows, plan);
+    if (!block->is_delete) nulls_write(&rows, plan);
     for (uint32_t row = 0; row < block->rows_count; row++) {
         key_write(&rows, columns, entity->keys_count, row);
     }
-    for (uint32_t i = 0; i < plan->columns_count; i++) {
+    for (uint32_t i = 0; i < plan->columns_count && !block->is_delete; i++) {
         const struct write_column *place = &plan->columns[i];
         if (place->kind == WRITE_OTHER)
             values_write(&rows, &columns[entity->keys_count + i], place);

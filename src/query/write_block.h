@@ -16,6 +16,7 @@ struct write_block {
     uint32_t rows_count;
     bool is_durable; /* the acknowledgement asked for */
     bool has_created;
+    bool is_delete;        /* key columns alone */
     struct reader columns; /* the rest of the payload */
 };
 

@@ -418,6 +418,7 @@ static void write_serve(struct shard *shard, struct conn *conn, const struct fra
     struct handle *handle = handle_check(conn, frame, true, block.layout_id);
     if (!handle) return;
     metrics_add(shard->metrics, METRIC_WRITES, 1);
+    if (block.is_delete) metrics_add(shard->metrics, METRIC_DELETES, block.rows_count);
     struct write_source source = {
         .engine = shard->engine, .buffers = &shard->buffers, .arena = &shard->arena};
     if (!write_request_has_room(&source, handle->write->view, block.rows_count)) {

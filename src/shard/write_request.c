@@ -122,7 +122,7 @@ enum fst_status write_request_create(const struct write_source *source,
                                      int64_t now_us, struct write_request **request_out,
                                      struct write_batches *batches_out) {
     struct row_split split;
-    size_t set_bytes = (size_t)set->rows_count * view_current(set->view)->layout.image_bytes;
+    size_t set_bytes = (size_t)set->rows_count * row_set_layout(set)->image_bytes;
     if (set_bytes + set->heap_bytes > ENGINE_WRITE_BYTES_MAX) return FST_TOO_LARGE;
     row_set_check_future(set, now_us);
     FST_TRY(

@@ -251,6 +251,35 @@ static void test_writes_keep_their_sequence(void **state) {
     setting_close(&s);
 }
 
+/* A delete is a write of keys alone, sent again as it was. */
+static void broken_delete_script(struct fake *fake) {
+    for (uint32_t i = 0; i < 2; i++) {
+        begin(fake, &reading, &writing);
+        struct fake_frame write = fake_expect(fake, WRITE);
+        fake_check(fake, load_u64(write.payload + SEQUENCE_AT) == 1);
+        fake_check(fake, write.payload[21] == 2);
+        fake_check(fake, write.payload_bytes == 24 + 8 + 8);
+        if (i == 1) fake_reply_write(fake, &write, 1, NULL);
+    }
+    fake_drain(fake);
+}
+
+static void test_deletes(void **state) {
+    (void)state;
+    struct setting s;
+    struct fst_reply reply;
+    setting_open(&s, broken_delete_script, true);
+    batch_fill(s.batch, 1); /* Features, too. */
+    assert_int_equal(fst_delete(s.batch, FST_ACK_DURABLE, &reply), FST_INVALID);
+    assert_non_null(strstr(reply.text, "key columns alone"));
+    fst_batch_clear(s.batch);
+    assert_int_equal(fst_batch_append(s.batch, 1000), FST_OK);
+    assert_int_equal(fst_batch_put(s.batch, 0, fst_int64(5)), FST_OK);
+    assert_int_equal(fst_delete(s.batch, FST_ACK_DURABLE, &reply), FST_OK);
+    assert_int_equal(reply.rows_count, 1);
+    setting_close(&s);
+}
+
 /* A refusal of the repetition says nothing about the first attempt. */
 static void refused_repetition_script(struct fake *fake) {
     begin(fake, &reading, &writing);
@@ -424,6 +453,7 @@ int main(void) {
         cmocka_unit_test(test_repeating_ends),
         cmocka_unit_test(test_a_handle_that_is_gone_harms_no_other),
         cmocka_unit_test(test_writes_keep_their_sequence),
+        cmocka_unit_test(test_deletes),
         cmocka_unit_test(test_unknown_outcomes_are_called_so),
         cmocka_unit_test(test_the_block_of_a_write),
         cmocka_unit_test(test_wrong_rows_are_refused_before_they_are_sent),

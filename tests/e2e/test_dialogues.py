@@ -42,6 +42,46 @@ def test_write_then_read(server):
     assert three["score"] == ("NOT_FOUND", 0.5) and three["rows"][0] == (wire.NOT_FOUND, 0, 0, 0)
 
 
+def test_delete(server):
+    """A deleted key is not found; what is older than the delete stays away, also after a kill."""
+    c = server.connect()
+    w, layout = c.writing("t.profile", "age"), c.features("t.profile:age")
+    cards, limits = c.writing("t.limits"), c.features("t.limits:maximum")
+    assert c.write(w, [(NOW, n, n) for n in range(4)]) == [wire.OK] * 4
+    assert c.write(cards, [(NOW, "b", 23, 1, b"x"), (NOW, "b", 24, 2, b"y")]) == [wire.OK] * 2
+    ahead = NOW + 3600 * 1_000_000
+    deletes = [(NOW + 1, 0), (NOW - 1, 1), (NOW + 1, 9), (ahead, 2)]
+    assert c.delete(w, deletes) == [wire.OK, wire.STALE, wire.OK, wire.FUTURE]
+    assert c.delete(cards, [(NOW + 1, "b", 23)]) == [wire.OK]
+
+    def check(c):
+        found = c.get(layout, [key(n) for n in (0, 1, 2, 3, 9)])
+        assert [row["age"] for row in found[1:4]] == [("PRESENT", n) for n in (1, 2, 3)]
+        for row in (found[0], found[4]):
+            assert row["age"][0] == "NOT_FOUND" and row["rows"][0] == (wire.NOT_FOUND, 0, 0, 0)
+        one, two = c.get(limits, [card("b", 23), card("b", 24)])
+        assert one["maximum"][0] == "NOT_FOUND" and two["maximum"] == ("PRESENT", 2)
+
+    check(c)
+    assert c.write(w, [(NOW, 0, 7), (NOW, 9, 7)]) == [wire.STALE] * 2
+    check(c)
+    sequence = c.sequence + 1
+    assert c.delete(w, [(NOW + 2, 0)], sequence=sequence) == [wire.OK]
+    assert c.delete(w, [(NOW + 2, 0)], sequence=sequence) == [wire.DUPLICATE]
+    c.close()
+    server.kill()
+    server.start()
+    c = server.connect(client_id=777)
+    w, layout = c.writing("t.profile", "age"), c.features("t.profile:age")
+    limits = c.features("t.limits:maximum")
+    check(c)
+    assert c.write(w, [(NOW + 1, 0, 7), (NOW + 3, 9, 8)]) == [wire.STALE, wire.OK]
+    zero, nine = c.get(layout, [key(0), key(9)])
+    assert zero["age"][0] == "NOT_FOUND" and nine["age"] == ("PRESENT", 8)
+    reply = c.call(wire.WRITE, c.write_payload(w, [(NOW, 1, 1)])[:21] + b"\4\0\0", w.handle)
+    assert reply.status == wire.BAD_FRAME
+
+
 def test_service_over_two_entities(server):
     c = server.connect()
     assert c.write(c.writing("t.profile", "age"), [(NOW, 7, 33)]) == [wire.OK]

@@ -202,12 +202,13 @@ class Connection:
         assert reply.status == OK, (reply.status, reply.error())
         return decode_matrix(layout, reply.payload, shape, more.get("options", 0) & 2)
 
-    def write_payload(self, layout, rows, created=False, ack=1, sequence=None):
+    def write_payload(self, layout, rows, created=False, ack=1, sequence=None, delete=False):
         """rows: (event_us, [created_us,] key values..., feature values...); None is null."""
         if sequence is None:
             self.sequence += 1
             sequence = self.sequence
-        out = struct.pack("<QQIBBH", layout.id, sequence, len(rows), ack, int(created), 0)
+        columns = int(created) | int(delete) << 1
+        out = struct.pack("<QQIBBH", layout.id, sequence, len(rows), ack, columns, 0)
         out += b"".join(struct.pack("<q", r[0]) for r in rows)
         first = 1
         if created:
@@ -216,7 +217,7 @@ class Connection:
         for i, (kind, _) in enumerate(layout.keys):
             out += column([r[first + i] for r in rows], kind[0])
         first += len(layout.keys)
-        for i, feature in enumerate(layout.features):
+        for i, feature in enumerate([] if delete else layout.features):
             values = [r[first + i] for r in rows]
             bits = sum(1 << n for n, v in enumerate(values) if v is None)
             out += bits.to_bytes((len(rows) + 7) // 8, "little") + column(values, feature["kind"])
@@ -224,6 +225,10 @@ class Connection:
 
     def write_send(self, layout, rows, **more):
         return self.send(WRITE, self.write_payload(layout, rows, **more), layout.handle)
+
+    def delete(self, layout, keys, **more):
+        """keys: (event_us, [created_us,] key values...)"""
+        return self.write(layout, keys, delete=True, **more)
 
     def write(self, layout, rows, **more):
         return statuses(self.call(WRITE, self.write_payload(layout, rows, **more), layout.handle))
