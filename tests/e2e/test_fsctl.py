@@ -25,6 +25,7 @@ COMMANDS = [
     "list",
     "describe",
     "put",
+    "delete",
     "get",
     "import",
     "status",
@@ -173,6 +174,31 @@ def test_put_and_get(store):
         "get", "--features", "limits:maximum,limits:raw", "bank=b", "number=1"
     ).stdout
     assert "12.50" in text and "0x00ff" in text and "t.limits" in text
+
+
+def test_delete(store):
+    row = {"customer_id": 1, "event_time": DAY, "score": 0.1}
+    store.fsctl("put", "profile", json.dumps([row, {**row, "customer_id": 2}]))
+    older = ["--event-time", "2026-01-01T00:00:00Z"]
+    text = store.fsctl("delete", "profile", "customer_id=1", *older).stdout
+    assert text == "1 row deleted, 1 of them older than what was there\n"
+    assert get(store, 1)["statuses"]["profile:score"] == "PRESENT"
+    report = store.fsctl("--json", "delete", "profile", "customer_id=1", "customer_id=9").stdout
+    assert json.loads(report)["rows_ok"] == 2
+    assert get(store, 1)["statuses"]["profile:score"] == "NOT_FOUND"
+    assert get(store, 2)["statuses"]["profile:score"] == "PRESENT"
+    address = ["-s", f"127.0.0.1:{store.port}"]
+    ahead = ["--event-time", "2999-01-01T00:00:00Z"]
+    for code, text, arguments in (
+        (1, "FUTURE", ["profile", "customer_id=2", *ahead]),
+        (1, "customer_id", ["profile", "customer_id=x"]),
+        (2, "did you mean customer_id", ["profile", "customer_i=1"]),
+        (2, "--event-time", ["profile", "customer_id=1", "--event-time", "soon"]),
+        (4, "nothing", ["nothing", "customer_id=1"]),
+    ):
+        done = run(*address, "delete", *arguments)
+        assert done.returncode == code and text in done.stderr, (arguments, done)
+    assert get(store, 2)["statuses"]["profile:score"] == "PRESENT"
 
 
 def test_rows_that_are_not_there_show_status_and_default(store):
@@ -632,6 +658,8 @@ def test_completion(store):
     assert words("im") == ["import"]
     assert words("key", "c") == ["create"]
     assert words("list", "v") == ["views"]
+    assert words("delete", "pro") == ["profile"]
+    assert words("delete", "profile", "--ack", "m") == ["memory"]
     assert words("--json", "li") == ["list"]
     assert words("-s", f"127.0.0.1:{store.port}", "--color", "never", "li") == ["list"]
     assert words("--json", "key", "c") == ["create"]

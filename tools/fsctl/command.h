@@ -116,6 +116,7 @@ enum ctl_exit ctl_apply(struct ctl *ctl);
 enum ctl_exit ctl_list(struct ctl *ctl);
 enum ctl_exit ctl_describe(struct ctl *ctl);
 enum ctl_exit ctl_put(struct ctl *ctl);
+enum ctl_exit ctl_delete(struct ctl *ctl);
 enum ctl_exit ctl_get(struct ctl *ctl);
 enum ctl_exit ctl_import(struct ctl *ctl);
 enum ctl_exit ctl_status(struct ctl *ctl);

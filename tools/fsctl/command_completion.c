@@ -118,7 +118,8 @@ static void arguments_offer(struct ctl *ctl, const struct ctl_command *command,
     const char *const *offered = NULL;
     if (strcmp(previous, "--service") == 0) {
         names_offer(ctl, "service", prefix);
-    } else if (strcmp(previous, "--view") == 0 || command->run == ctl_put) {
+    } else if (strcmp(previous, "--view") == 0 || command->run == ctl_put ||
+               (command->run == ctl_delete && strcmp(previous, "delete") == 0)) {
         names_offer(ctl, "view", prefix);
     } else if (command->run == ctl_describe) {
         names_offer(ctl, "", prefix);

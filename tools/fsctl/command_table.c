@@ -25,6 +25,12 @@ static const struct ctl_option put_options[] = {
     {"ack", 0, "LEVEL", "durable (default): on disk before it is acknowledged; or memory"},
     {NULL, 0, NULL, NULL},
 };
+static const struct ctl_option delete_options[] = {
+    {"event-time", 0, "TIME",
+     "when the keys ceased to be, as microseconds or RFC 3339; default now"},
+    {"ack", 0, "LEVEL", "durable (default): on disk before it is acknowledged; or memory"},
+    {NULL, 0, NULL, NULL},
+};
 static const struct ctl_option get_options[] = {
     {"service", 0, "NAME", "the features of this service"},
     {"features", 0, "LIST",
@@ -76,6 +82,14 @@ const struct ctl_command ctl_commands[] = {
      "                             \"event_time\": \"2026-05-01T09:30:00Z\"}'\n"
      "fsctl put customer_profile - < rows.json\n",
      put_options, 2, 2, ctl_put},
+    {"delete", "VIEW KEY=VALUE...", "Delete keys of a view",
+     "Give every key column as COLUMN=VALUE. A column that is given again begins the next key. "
+     "Rows\n"
+     "of a key up to the event time are gone, and those that come later and are older stay away.",
+     "fsctl delete customer_profile customer_id=1\n"
+     "fsctl delete customer_profile customer_id=1 customer_id=2 --event-time "
+     "2026-05-01T00:00:00Z\n",
+     delete_options, 2, CTL_GIVEN_MAX, ctl_delete},
     {"get", "(--service NAME | --features LIST) KEY=VALUE...", "Read features of entities",
      "Give every key column as COLUMN=VALUE. A column that is given again begins the next entity.\n"
      "Values of missing or expired rows are shown by their status, defaults with a star. Long "

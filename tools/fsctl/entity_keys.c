@@ -188,30 +188,55 @@ enum ctl_exit entity_keys_read_csv(struct entity_keys *keys, struct ctl *ctl, ch
 
 /* ---- putting ---- */
 
+/* One column of a key; a string lies in `room`, which it may borrow. */
+static enum fst_status value_parse(const struct entity_keys *keys, size_t key, uint32_t column,
+                                   uint8_t room[ROOM_BYTES], struct fst_value *value_out,
+                                   struct fst_error *error) {
+    const char *text = entity_keys_text(keys, key, column);
+    struct fst_text found = {.text = text, .bytes = strlen(text)};
+    if (found.bytes > 2 * (size_t)ROOM_BYTES) return FST_TOO_LARGE;
+    struct fst_type type = fst_handle_key(keys->handle, column).type;
+    return fst_value_parse(type, found, room, value_out, error);
+}
+
+static enum ctl_exit value_refuse(const struct entity_keys *keys, struct ctl *ctl, size_t key,
+                                  uint32_t column, struct fst_error *error) {
+    if (error->status == FST_TOO_LARGE) {
+        (void)fst_error_set(error, FST_TOO_LARGE,
+                            "expected a key of at most 256 bytes, of which a string takes "
+                            "its length and 2");
+    }
+    return ctl_fail(ctl, error->status, "key %zu, %s: %s", key + 1, column_name(keys, column),
+                    error->text[0] ? error->text : fst_status_text(error->status));
+}
+
 enum ctl_exit entity_keys_put(const struct entity_keys *keys, struct ctl *ctl, size_t first,
                               size_t count, struct fst_keys *out) {
     for (size_t key = first; key < first + count; key++) {
         for (uint32_t c = 0; c < keys->columns_count; c++) {
-            struct fst_column column = fst_handle_key(keys->handle, c);
-            const char *text = entity_keys_text(keys, key, c);
-            struct fst_text found = {.text = text, .bytes = strlen(text)};
             uint8_t room[ROOM_BYTES];
             struct fst_value value;
             struct fst_error error = {0};
-            enum fst_status status = FST_TOO_LARGE;
-            if (found.bytes <= 2 * sizeof room) {
-                status = fst_value_parse(column.type, found, room, &value, &error);
-            }
-            if (status == FST_OK) status = fst_keys_put(out, value);
-            if (status == FST_TOO_LARGE) {
-                (void)fst_error_set(&error, status,
-                                    "expected a key of at most 256 bytes, of which a string takes "
-                                    "its length and 2");
-            }
-            if (status != FST_OK) {
-                return ctl_fail(ctl, status, "key %zu, %s: %s", key + 1, column.name,
-                                error.text[0] ? error.text : fst_status_text(status));
-            }
+            error.status = value_parse(keys, key, c, room, &value, &error);
+            if (error.status == FST_OK) error.status = fst_keys_put(out, value);
+            if (error.status != FST_OK) return value_refuse(keys, ctl, key, c, &error);
+        }
+    }
+    return CTL_DONE;
+}
+
+enum ctl_exit entity_keys_append(const struct entity_keys *keys, struct ctl *ctl, int64_t event_us,
+                                 struct fst_batch *out) {
+    for (size_t key = 0; key < keys->count; key++) {
+        enum fst_status status = fst_batch_append(out, event_us);
+        if (status != FST_OK) return ctl_fail(ctl, status, "%s", fst_status_text(status));
+        for (uint32_t c = 0; c < keys->columns_count; c++) {
+            uint8_t room[ROOM_BYTES];
+            struct fst_value value;
+            struct fst_error error = {0};
+            error.status = value_parse(keys, key, c, room, &value, &error);
+            if (error.status == FST_OK) error.status = fst_batch_put(out, c, value);
+            if (error.status != FST_OK) return value_refuse(keys, ctl, key, c, &error);
         }
     }
     return CTL_DONE;

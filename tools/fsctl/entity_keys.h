@@ -28,6 +28,9 @@ enum ctl_exit entity_keys_read_csv(struct entity_keys *keys, struct ctl *ctl, ch
 /* Puts keys from `first` on, at most `count`, for a read. */
 enum ctl_exit entity_keys_put(const struct entity_keys *keys, struct ctl *ctl, size_t first,
                               size_t count, struct fst_keys *out);
+/* Appends all keys as rows of this event time. */
+enum ctl_exit entity_keys_append(const struct entity_keys *keys, struct ctl *ctl, int64_t event_us,
+                                 struct fst_batch *out);
 const char *entity_keys_text(const struct entity_keys *keys, size_t key, uint32_t column);
 
 #endif
