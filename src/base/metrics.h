@@ -31,6 +31,7 @@
     X(ROWS_WRITTEN, COUNTER, "rows_written", "rows taken into the log")                            \
     X(ROWS_STALE, COUNTER, "rows_stale", "of these, rows older than the one already there")        \
     X(ROWS_REFUSED, COUNTER, "rows_refused", "rows answered with a refusal")                       \
+    X(ROWS_SWEPT, COUNTER, "rows_swept", "rows long past their ttl, and old deletes, removed")     \
     X(GROUPS, COUNTER, "groups", "log groups made durable")                                        \
     X(GROUP_BYTES, COUNTER, "group_bytes", "bytes of log groups made durable")                     \
     X(BYTES_IN, COUNTER, "bytes_in", "bytes received from clients")                                \

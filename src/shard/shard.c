@@ -16,7 +16,9 @@ enum {
     DRAIN_US = 3000000,
     RECLAIMS_PER_TICK = 4,
     TURNS_WORK_MAX = 64 * CONN_TURN_WORK, /* of a tick */
-    TOKEN_LOG_TAG = 1,                    /* in the top byte; the group is below */
+    SWEEP_PLACES = 256,                   /* about 100 ns each */
+    SWEEP_US = 5000,
+    TOKEN_LOG_TAG = 1, /* in the top byte; the group is below */
     TOKEN_TAG_SHIFT = 56,
 };
 static_assert(TOKEN_LOG_TAG != CONN_TOKEN_TAG, "tokens tell who they are for");
@@ -274,6 +276,20 @@ static void partitions_reclaim(struct shard *shard) {
     }
 }
 
+/* Now and then a few rows of one partition. */
+static void partitions_sweep(struct shard *shard) {
+    const struct engine *engine = shard->engine;
+    if (shard->monotonic_us < shard->sweep_again_us) return;
+    shard->sweep_again_us = shard->monotonic_us + SWEEP_US;
+    uint32_t p = shard->sweep_cursor;
+    shard->sweep_cursor += engine->shards_count;
+    if (shard->sweep_cursor >= engine->partitions_count) shard->sweep_cursor = shard->index;
+    if (p >= engine->partitions_count) return;
+    uint32_t rows = partition_sweep(engine->store.partitions[p], shard->definitions->catalog,
+                                    shard->now_us, SWEEP_PLACES);
+    metrics_add(shard->metrics, METRIC_ROWS_SWEPT, rows);
+}
+
 static void metrics_publish(struct shard *shard) {
     struct metrics *metrics = shard->metrics;
     const struct committer_counts *now = &shard->committer.counts;
@@ -345,6 +361,7 @@ static void tick(struct shard *shard, struct io_ring_completion *completions) {
     answers_send(shard);
 
     partitions_reclaim(shard);
+    partitions_sweep(shard);
     conns_expire(&shard->conns, shard->monotonic_us);
     accept_arm(shard);
     conns_flush(&shard->conns);
@@ -383,6 +400,7 @@ void shard_run(struct shard *shard) {
     FST_ASSERT(completions);
     shard->monotonic_us = io_monotonic_us(shard->engine->io);
     shard->reclaim_cursor = shard->index;
+    shard->sweep_cursor = shard->index;
     shard->accept_again_us = shard->monotonic_us; /* Armed by the first tick. */
     for (;;) {
         tick(shard, completions);

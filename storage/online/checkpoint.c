@@ -22,6 +22,7 @@ struct checkpoint {
     uint32_t rows_count;
     uint16_t partition;
     uint32_t first_open;   /* partitions from here to `partition` are visited and not committed */
+    uint64_t applied_lsn;  /* of the partition, when its visit began */
     uint64_t *lsns;        /* per partition: the greatest of the rows seen or visited */
     uint64_t rows_batched; /* since the last commit */
     uint64_t rows_total;
@@ -77,6 +78,11 @@ static bool row_keep(struct checkpoint *checkpoint, const struct partition_row *
     return true;
 }
 
+static void visit_begun(void *context, uint64_t applied_lsn) {
+    struct checkpoint *checkpoint = context;
+    checkpoint->applied_lsn = applied_lsn;
+}
+
 static enum fst_status row_visit(void *context, const struct partition_row *row) {
     struct checkpoint *checkpoint = context;
     uint64_t *lsn = &checkpoint->lsns[checkpoint->partition];
@@ -101,19 +107,21 @@ static enum fst_status client_visit(void *context, uint64_t client_id, uint64_t 
 
 static enum fst_status partition_write(struct checkpoint *checkpoint, uint32_t p) {
     struct partition *partition = checkpoint->options->partitions[p];
-    uint64_t applied_lsn = partition_applied_lsn(partition);
     bool is_whole = partition_needs_whole_visit(partition);
     checkpoint->partition = (uint16_t)p;
     if (is_whole) FST_TRY(meta_remove_partition(checkpoint->batch, (uint16_t)p));
-    struct partition_visitor visitor = {
-        .context = checkpoint, .row = row_visit, .removed = removed_visit, .client = client_visit};
+    struct partition_visitor visitor = {.context = checkpoint,
+                                        .begun = visit_begun,
+                                        .row = row_visit,
+                                        .removed = removed_visit,
+                                        .client = client_visit};
     const struct checkpoint_options *options = checkpoint->options;
     const struct catalog *catalog = options->catalog(options->context);
     FST_TRY(partition_visit(partition, is_whole, catalog, &visitor));
     uint64_t memory_lsn = partition_memory_lsn(partition);
     if (memory_lsn > checkpoint->lsns[p]) checkpoint->lsns[p] = memory_lsn;
     FST_TRY(rows_put(checkpoint));
-    return meta_put_lsn(checkpoint->batch, (uint16_t)p, applied_lsn);
+    return meta_put_lsn(checkpoint->batch, (uint16_t)p, checkpoint->applied_lsn);
 }
 
 static void visits_end(struct checkpoint *checkpoint, uint32_t end, bool is_kept) {

@@ -128,6 +128,15 @@ void partition_prefetch(const struct partition_record *records, uint32_t records
 FST_MUST_USE enum fst_status partition_remove(struct partition *partition, const struct view *view,
                                               struct bytes key);
 
+/* Removes rows whose ttl was over for as long again, and deleted rows that are
+ * PARTITION_DELETED_KEPT_US old: a row of such a key that comes later still, and is older, would be
+ * taken. Looks at so many places of rows, on from where the last call ended; returns how many rows
+ * went. Nothing goes while a visit is open or was not kept, or while rows are shown that are not
+ * durable: see partition_sweep.c. */
+#define PARTITION_DELETED_KEPT_US (INT64_C(7) * 24 * 3600 * 1000000)
+uint32_t partition_sweep(struct partition *partition, const struct catalog *catalog, int64_t now_us,
+                         uint32_t places_max);
+
 /* Sets a row as a checkpoint kept it; an older one than the row that is there changes nothing. */
 FST_MUST_USE enum fst_status partition_restore_row(struct partition *partition,
                                                    const struct view *view, uint16_t revision,
@@ -223,10 +232,12 @@ struct partition_row {
     size_t heap_bytes;
 };
 
-/* Called in this order: removed keys, rows, clients. Anything but FST_OK ends the visit with that
- * status. */
+/* Called in this order: begun, removed keys, rows, clients. Anything but FST_OK ends the visit with
+ * that status. */
 struct partition_visitor {
     void *context;
+    /* The applied LSN, everything up to which is in the visit; may be NULL. */
+    void (*begun)(void *context, uint64_t applied_lsn);
     enum fst_status (*row)(void *context, const struct partition_row *row);
     enum fst_status (*removed)(void *context, uint32_t view_id, struct bytes key);
     /* Bit i of `recent`: sequence - i was applied, too. */

@@ -2,7 +2,8 @@
  * partition_parts: what a partition is made of, for the files that together are the partition.
  *
  * partition.c opens and closes, partition_row.c puts and removes one row, partition_write.c admits
- * and applies records, partition_read.c, partition_visit.c and partition_check.c look.
+ * and applies records, partition_sweep.c removes what is over, partition_read.c, partition_visit.c
+ * and partition_check.c look.
  *
  * Threads: see partition.h; readers use the first members only, which do not change after open.
  * Memory:  scratch is one row image, owned.
@@ -24,6 +25,7 @@ struct partition {
     io_file file;
     size_t mapped_bytes;
     uint8_t *scratch;
+    uint32_t sweep_extent, sweep_place; /* where the sweep goes on */
     _Alignas(64) uint64_t flying_bytes; /* charged for what was admitted and is not applied yet */
     uint64_t spare_extents;             /* spans of their own that sizes in flight may open */
     uint8_t opened[SLAB_KINDS * SLAB_CLASSES / 8 + 1]; /* a bit per size that is among them */

@@ -133,7 +133,8 @@ enum fst_status partition_visit(struct partition *partition, bool is_whole,
         .words = malloc(COPY_BYTES_MAX),
     };
     if (!visit.words) return FST_NO_MEMORY;
-    __atomic_store_n(&header->is_visit_open, 1, __ATOMIC_RELEASE);
+    (void)__atomic_exchange_n(&header->is_visit_open, 1, __ATOMIC_SEQ_CST);
+    if (visitor->begun) visitor->begun(visitor->context, partition_applied_lsn(partition));
     if (is_whole) __atomic_store_n(&header->has_lost_removals, 0, __ATOMIC_RELEASE);
     enum fst_status status = removals_visit(partition, catalog, visitor);
     if (status == FST_OK) status = rows_visit(&visit);
