@@ -20,6 +20,7 @@ from conftest import DEFINITIONS
 CYCLES = int(os.environ.get("FST_KILL_CYCLES", "20"))
 SEED = int(os.environ.get("FST_SEED", "42"))
 KEYS = 200
+NOW = int(time.time() * 1e6)
 
 
 def key(n):
@@ -126,7 +127,7 @@ def test_clean_stop_and_start(make_server):
     server.apply(DEFINITIONS)
     c = server.connect()
     assert (
-        c.write(c.writing("t.profile", "age", "label"), [(1, k, k, "x" * k) for k in range(100)])
+        c.write(c.writing("t.profile", "age", "label"), [(NOW, k, k, "x" * k) for k in range(100)])
         == [wire.OK] * 100
     )
     assert server.stop() == 0
@@ -151,7 +152,7 @@ def test_other_numbers_of_shards(make_server):
         layout = c.features("t.profile:age")
         for k, row in enumerate(c.get(layout, [key(k) for k in range(KEYS)], options=1)):
             assert row["age"][1] == expected.get(k, 0)
-        rows = [(turn + 1, k, turn * 1000 + k) for k in range(turn, KEYS, 3)]
+        rows = [(NOW + turn, k, turn * 1000 + k) for k in range(turn, KEYS, 3)]
         assert c.write(c.writing("t.profile", "age"), rows) == [wire.OK] * len(rows)
         expected.update({k: v for _, k, v in rows})
         server.stop()
