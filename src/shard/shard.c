@@ -279,8 +279,8 @@ static void partitions_reclaim(struct shard *shard) {
 /* Now and then a few rows of one partition. */
 static void partitions_sweep(struct shard *shard) {
     const struct engine *engine = shard->engine;
-    if (shard->monotonic_us < shard->sweep_again_us) return;
-    shard->sweep_again_us = shard->monotonic_us + SWEEP_US;
+    if (shard->monotonic_us - shard->swept_us < SWEEP_US) return;
+    shard->swept_us = shard->monotonic_us;
     uint32_t p = shard->sweep_cursor;
     shard->sweep_cursor += engine->shards_count;
     if (shard->sweep_cursor >= engine->partitions_count) shard->sweep_cursor = shard->index;

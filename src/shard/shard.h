@@ -53,8 +53,8 @@ struct shard {
     uint32_t calls_open;    /* control calls alone */
     size_t calls_bytes;     /* of their payloads */
     uint32_t mail_cursor;
-    uint32_t sweep_cursor;  /* partition that is swept next */
-    int64_t sweep_again_us; /* monotonic */
+    uint32_t sweep_cursor; /* partition that is swept next */
+    int64_t swept_us;      /* monotonic */
     uint32_t reclaim_cursor;
     int64_t now_us; /* wall clock of this tick */
     int64_t monotonic_us;
