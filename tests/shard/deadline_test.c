@@ -303,7 +303,7 @@ static const struct waiting {
      {{2000, TURN_GETS + 50, 800}, {2400, 10, 400}, {2799, 0, 0}},
      3,
      TURN_GETS + 60},
-    {"the largest", {{2000, TURN_GETS + 50, INT64_MAX}, {INT64_MAX, 0, 0}}, 2, TURN_GETS + 50},
+    {"the largest", {{2000, TURN_GETS + 50, INT64_MAX}, {INT64_MAX / 2, 0, 0}}, 2, TURN_GETS + 50},
 };
 
 static void test_waiting_for_a_turn(void **state) {
