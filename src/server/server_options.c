@@ -112,6 +112,8 @@ void server_options_plan(const struct server_options *options, FILE *out) {
         {"writes on their way", (shards + 1) * write_buffers_bytes()},
         {"log groups, filling and in flight",
          shards * (options->groups_in_flight + 1) * options->group_bytes},
+        {"writes waiting for their group",
+         shards * committer_bytes((uint32_t)options->groups_in_flight)},
         {"batches of reads", shards * shard_gets_bytes()},
     };
     uint64_t sum = 0;

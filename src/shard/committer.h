@@ -85,6 +85,9 @@ struct committer {
     struct committer_counts counts;
 };
 
+/* Bytes that committer_init settles for a log with so many groups in flight. Pure. */
+size_t committer_bytes(uint32_t groups_in_flight);
+
 FST_MUST_USE enum fst_status committer_init(struct committer *committer, struct log *log,
                                             struct partition *const *partitions,
                                             uint32_t partitions_count, _Atomic bool *is_disk_full);

@@ -317,7 +317,8 @@ static void get_serve_fixed(struct shard *shard, struct conn *conn, const struct
     get_batch_put(&shard->gets, request);
 }
 
-/* Replies with a heap are made aside, because their size is known only at the end. */
+/* Replies with a heap are made aside, because their size is known only at the end. What it takes of
+ * the arena is the caller's to give back. */
 static void get_serve_heap(struct shard *shard, struct conn *conn, const struct frame *frame,
                            struct get_request *request) {
     struct reply *reply = &request->reply;
@@ -341,7 +342,6 @@ static void get_serve_heap(struct shard *shard, struct conn *conn, const struct 
     size_t bytes = GET_REPLY_HEAD + fixed_bytes + heap_bytes;
     bool is_above = bytes > limit || (w.failed && heap_max == limit);
     uint8_t *room = w.failed || is_above ? NULL : conn_reply_room(conn, bytes);
-    arena->used_bytes = (size_t)(heap - arena->memory); /* The heap is the newest piece. */
     if (!room) {
         reply_fail(conn, frame, is_above, limit);
         return;
@@ -372,6 +372,7 @@ static void get_serve(struct shard *shard, struct conn *conn, const struct frame
         fail(conn, frame, &error);
         return;
     }
+    size_t mark_bytes = shard->arena.used_bytes;
     struct get_request *request = arena_get(&shard->arena, sizeof *request);
     if (!request) {
         fail_text(conn, frame, FST_OVERLOADED, "no memory for this request now");
@@ -390,10 +391,12 @@ static void get_serve(struct shard *shard, struct conn *conn, const struct frame
     };
     get_counts(shard, request);
     conn_charge(conn, (uint64_t)fields.keys_count * handle->read->groups_count);
-    if (handle->read->has_references)
+    if (handle->read->has_references) {
         get_serve_heap(shard, conn, frame, request);
-    else
+        arena_reset_to(&shard->arena, mark_bytes); /* Its reads have run. */
+    } else {
         get_serve_fixed(shard, conn, frame, request);
+    }
 }
 
 void request_run_gets(struct shard *shard) {

@@ -50,11 +50,20 @@ static bool is_allowed(struct partition *partition) {
     return __atomic_fetch_or(&header->is_visit_open, 0, __ATOMIC_SEQ_CST) == 0;
 }
 
+/* Whether any row can ever be over: otherwise looking would only push others out of the caches. */
+static bool is_worth_it(const struct partition *partition, const struct catalog *catalog) {
+    if (partition->table.header->deleted_count > 0) return true;
+    for (uint32_t i = 0; i < catalog->views_by_id_count; i++) {
+        if (catalog->views_by_id[i] && catalog->views_by_id[i]->ttl_us > 0) return true;
+    }
+    return false;
+}
+
 uint32_t partition_sweep(struct partition *partition, const struct catalog *catalog, int64_t now_us,
                          uint32_t places_max) {
     const struct slabs *slabs = &partition->slabs;
     uint32_t swept = 0;
-    if (!is_allowed(partition)) return 0;
+    if (!is_worth_it(partition, catalog) || !is_allowed(partition)) return 0;
     table_begin(&partition->table);
     for (uint32_t i = 0; i < places_max; i++) {
         if (partition->sweep_extent >= slabs->root->extents_count) partition->sweep_extent = 0;

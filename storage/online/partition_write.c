@@ -199,8 +199,9 @@ static bool claim_fits(struct partition *partition, struct claim claim) {
 static bool rows_fit_in(struct partition *partition, const struct view *view,
                         const struct log_rows_header *rows, const uint8_t *body,
                         struct claim claim) {
-    if (!rows_fit(partition, view, rows, body)) return false;
-    return rows->revision != VIEW_REVISION_DELETED || claim_reserve(partition, claim);
+    bool is_delete = rows->revision == VIEW_REVISION_DELETED;
+    if (is_delete && !claim_reserve(partition, claim)) return false;
+    return rows_fit(partition, view, rows, body);
 }
 
 enum partition_admission partition_admit(struct partition *partition, const struct view *view,
