@@ -160,6 +160,13 @@ def server(request, make_server):
     return started
 
 
+@pytest.fixture
+def store(make_server):
+    started = make_server().start()
+    started.apply(DEFINITIONS)
+    return started
+
+
 DEFINITIONS = """
 namespace: t
 entities:

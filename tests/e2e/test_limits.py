@@ -1,7 +1,6 @@
 """Limits that are settings, each at the limit and one past it; what is refused says so."""
 
 import resource
-import socket
 import struct
 import time
 
