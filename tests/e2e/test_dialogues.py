@@ -9,7 +9,8 @@ import wire
 from conftest import DEFINITIONS
 from wire import Connection
 
-NOW = int(time.time() * 1e6)
+NOW = int(time.time() * 1e6)  # Of the first test, and much earlier than the last.
+DAY = 86_400_000_000
 STATUS = b"\x0a\0"  # fst.ControlRequest { status: {} }
 
 
@@ -185,7 +186,7 @@ def test_order_of_rows(server):
     ]
     for row, status, value in steps:
         assert c.write(w, [row], created=True) == [status]
-        assert c.get(layout, [key(1)], as_of=NOW + 10**7)[0]["age"] == ("PRESENT", value)
+        assert c.get(layout, [key(1)], as_of=NOW + DAY)[0]["age"] == ("PRESENT", value)
 
 
 def test_ttl_both_ends(server):
