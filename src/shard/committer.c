@@ -8,7 +8,8 @@ enum { WRITE_AVERAGE_PART = 8, LONG_AGO_US = 0, RECORDS_AHEAD = 16 };
 static_assert((int)RECORDS_AHEAD <= (int)PARTITION_PREFETCH_MAX, "one call");
 
 size_t committer_bytes(uint32_t groups_in_flight) {
-    return (groups_in_flight + 1) * COMMITTER_PENDING_MAX * sizeof(struct committer_pending) +
+    size_t groups_count = (size_t)groups_in_flight + 1;
+    return groups_count * COMMITTER_PENDING_MAX * sizeof(struct committer_pending) +
            COMMITTER_PENDING_MAX * sizeof(bool);
 }
 
