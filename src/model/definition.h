@@ -26,9 +26,11 @@ enum {
     SERVICE_ENTITIES_MAX = 8,
     SERVICE_KEY_COLUMNS_MAX = 16, /* columns of different names over all its entities */
     VIEW_FUTURE_US_DEFAULT = 60 * 1000 * 1000,
-    VIEW_REVISION_DELETED = 2047, /* a row that says that its key was deleted */
+    /* Rows without features: */
+    VIEW_REVISION_EVICTED = 2046, /* only in a table: the row itself is in the checkpoint */
+    VIEW_REVISION_DELETED = 2047, /* says that the key was deleted */
 };
-static_assert((int)REVISIONS_MAX <= (int)VIEW_REVISION_DELETED, "no revision of features");
+static_assert((int)REVISIONS_MAX <= (int)VIEW_REVISION_EVICTED, "no revision of features");
 
 struct name {
     char text[NAME_BYTES_MAX + 1]; /* [a-z][a-z0-9_]*, 0-ended */
@@ -92,11 +94,12 @@ struct view {
     int64_t ttl_us;              /* 0: no limit */
     int64_t future_us;           /* how far ahead of the clock an event time may be */
     bool is_visible_from_memory; /* `visible: memory` */
+    bool evicts;                 /* `evict: true`: its cold rows may leave memory */
     uint32_t features_count;
     struct feature *features;
     uint32_t revisions_count; /* at least 1; the last one is current */
     struct view_revision *revisions;
-    struct row_layout deleted; /* of VIEW_REVISION_DELETED: a key without features */
+    struct row_layout bare; /* a key without features: VIEW_REVISION_DELETED and _EVICTED */
 };
 
 struct service_feature {
@@ -129,19 +132,20 @@ static inline const struct view_revision *view_current(const struct view *view) 
     return &view->revisions[view->revisions_count - 1];
 }
 
-/* Settles the layout of deleted rows; the entity is known. */
-static inline void view_deleted_init(struct view *view) {
-    row_layout_init(&view->deleted, view->entity->key_types, view->entity->keys_count,
+/* Settles the layout of rows without features; the entity is known. */
+static inline void view_bare_init(struct view *view) {
+    row_layout_init(&view->bare, view->entity->key_types, view->entity->keys_count,
                     &(struct row_body){.columns_count = 0});
 }
 
+/* Of rows that are written, logged and kept in checkpoints. */
 static inline bool view_has_revision(const struct view *view, uint16_t revision) {
     return revision < view->revisions_count || revision == VIEW_REVISION_DELETED;
 }
 
-/* Of a revision that the view has. */
+/* Of a revision that the view has, or VIEW_REVISION_EVICTED. */
 static inline const struct row_layout *view_layout(const struct view *view, uint16_t revision) {
-    if (revision == VIEW_REVISION_DELETED) return &view->deleted;
+    if (revision >= VIEW_REVISION_EVICTED) return &view->bare;
     return &view->revisions[revision].layout;
 }
 

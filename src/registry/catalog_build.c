@@ -116,7 +116,7 @@ static bool view_fill(struct view *view, const struct catalog *catalog,
     name_fill(&view->name, stored->name);
     view->entity = entity_find(catalog, stored->entity_id);
     FST_ASSERT(view->entity != NULL);
-    view_deleted_init(view);
+    view_bare_init(view);
     view->ttl_us = stored->ttl_us;
     view->future_us = stored->future_us;
     view->is_visible_from_memory = stored->is_visible_from_memory;

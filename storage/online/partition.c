@@ -224,6 +224,12 @@ enum fst_status partition_clear(struct partition *partition) {
     budget_give_back(partition);
     partition->flying_bytes = 0;
     partition->slabs.promised_places = 0;
+    partition->sweep_extent = 0;
+    partition->sweep_place = 0;
+    partition->hand_extent = 0;
+    partition->hand_place = 0;
+    partition->unkept_run = 0;
+    partition->is_evicting = false;
     int result = file_empty(partition);
     if (result != 0) return fst_status_from_errno(result);
     if (!fixed_reserve(&partition->table)) return FST_DISK_FULL;
@@ -302,6 +308,7 @@ void partition_stats(const struct partition *partition, struct partition_stats *
     *stats_out = (struct partition_stats){
         .rows_count = rest_of(table_word_load(&header->rows_count), deleted_count),
         .deleted_count = deleted_count,
+        .evicted_count = table_word_load(&header->evicted_count),
         .live_row_bytes = table_word_load(&header->live_row_bytes),
         .live_value_bytes = table_word_load(&header->live_value_bytes),
         .mapped_bytes = extents * TABLE_EXTENT_BYTES,

@@ -15,6 +15,10 @@
  * the limit, by no more than what is on its way to disk: the memory that it may need at the worst
  * is taken from the file system at admission, too, and where there is none the rows are refused.
  *
+ * Near the limit, rows of views that allow it are evicted: cold ones, of which LMDB has this very
+ * version. A row without features stays in the place of each, so that it can be found, is ordered
+ * among later ones, expires and is deleted without a look into LMDB.
+ *
  * Invariants, restated in partition_check():
  *   P1  Every slot of the index leads to a live row whose key hashes to that segment and home
  *       bucket.
@@ -149,6 +153,28 @@ FST_MUST_USE enum fst_status partition_restore_client(struct partition *partitio
 /* Never goes back. */
 void partition_restore_lsn(struct partition *partition, uint64_t applied_lsn);
 
+/* ---- evicting: the owner ---- */
+
+/* Whether partition_evict() should run: memory is near its limit and few of the partition's places
+ * are free, or rows were refused because of it. */
+bool partition_is_short(const struct partition *partition);
+
+/* Moves the hand of a clock over so many places of rows. A row that was used since the hand passed
+ * it last is spared this time; of the others those are evicted that LMDB has. Returns how many.
+ * Goes around once at the most. Beside a visit, too. */
+uint32_t partition_evict(struct partition *partition, const struct catalog *catalog,
+                         uint32_t places_max);
+
+/* Whether many rows could be evicted if only LMDB had them. */
+bool partition_wants_checkpoint(const struct partition *partition);
+
+/* Puts a row that is evicted back into memory, as LMDB has it (trusted; references of `image` lead
+ * into `heap`). FST_STALE if the key's row is not evicted, or is another than that of `lsn`;
+ * FST_FULL when that would take memory beyond the limit. */
+FST_MUST_USE enum fst_status partition_promote(struct partition *partition, const struct view *view,
+                                               uint16_t revision, uint64_t lsn,
+                                               const uint8_t *image, const uint8_t *heap);
+
 /* Makes freed places that all readers have left usable again. Bounded work; call it once a tick. */
 void partition_reclaim(struct partition *partition);
 
@@ -165,11 +191,14 @@ struct partition_read {
     uint32_t key_bytes_fixed; /* as in the view's layouts */
     uint8_t *copy;            /* caller's room for a stable copy of the body, any alignment */
     uint32_t body_bytes_max;  /* its size, a multiple of 8; a longer body is cut */
+    bool wants_mark;          /* the row counts as used: of views that evict */
     /* answers */
     uint32_t
         body_bytes; /* copied; cells of values without a fixed size are places: partition_value() */
     bool is_found;
     bool is_deleted; /* not found: the key was deleted, and its row says when */
+    bool is_evicted; /* not found: there is a row, in LMDB, of this LSN and these times */
+    bool was_used;   /* before this read: see wants_mark */
     uint16_t revision;
     uint64_t lsn;
     int64_t event_us;
@@ -210,8 +239,9 @@ const char *partition_memory_name(enum partition_memory use); /* "payload"; stat
 const char *partition_memory_help(enum partition_memory use); /* static */
 
 struct partition_stats {
-    uint64_t rows_count;    /* that can be found */
+    uint64_t rows_count;    /* that keys have, evicted ones among them */
     uint64_t deleted_count; /* that say that their key was deleted */
+    uint64_t evicted_count; /* of rows_count */
     uint64_t memory_bytes[PARTITION_MEMORY_COUNT];
     uint64_t live_row_bytes, live_value_bytes; /* places */
     uint64_t mapped_bytes;                     /* taken from the budget */
@@ -245,14 +275,15 @@ struct partition_visitor {
                               uint64_t recent);
 };
 
-/* Visits what changed since the last visit that was kept (or everything), beside the writer:
- * everything up to the applied LSN read before the call is among it. Rows of views or revisions
- * that the catalog does not know stay marked for the next visit. End it with partition_visit_end(),
- * also when it failed. */
+/* Visits, but for evicted rows, what changed since the last visit that was kept (or everything),
+ * beside the writer: everything up to the applied LSN read before the call is among it. Rows of
+ * views or revisions that the catalog does not know stay marked for the next visit. End it with
+ * partition_visit_end(), also when it failed. */
 FST_MUST_USE enum fst_status partition_visit(struct partition *partition, bool is_whole,
                                              const struct catalog *catalog,
                                              const struct partition_visitor *visitor);
-/* `is_kept`: what was visited is stored durably. Otherwise the next visit must be whole. */
+/* `is_kept`: what was visited is stored durably in LMDB, from which evicted rows are read.
+ * Otherwise the next visit must be whole. */
 void partition_visit_end(struct partition *partition, bool is_kept);
 /* Whether changes are not told apart any more (an earlier visit was not kept, or too many
  * removals): drop what is stored of this partition and visit all. */

@@ -10,6 +10,7 @@ struct check {
     struct slabs_walk walk;
     uint64_t rows_count; /* deleted ones among them */
     uint64_t deleted_count;
+    uint64_t evicted_count;
     uint64_t row_bytes;
     uint64_t value_bytes;
     uint64_t payload_bytes;
@@ -28,6 +29,11 @@ static enum fst_status value_walk(struct check *check, const uint8_t *cell) {
     return FST_OK;
 }
 
+/* Without the bit that readers set. */
+static uint64_t words_of(const uint64_t *row) {
+    return __atomic_load_n(&row[1], __ATOMIC_RELAXED) << 1 >> 49;
+}
+
 /* What lies in the row itself. */
 static void payload_walk(struct check *check, const uint64_t *row,
                          const struct row_layout *layout) {
@@ -36,7 +42,7 @@ static void payload_walk(struct check *check, const uint64_t *row,
         bytes += type_fixed_bytes(layout->body.columns[c].type);
     }
     check->payload_bytes += bytes;
-    check->head_bytes += (row[1] >> 48) * 8 - bytes;
+    check->head_bytes += words_of(row) * 8 - bytes;
 }
 
 static enum fst_status values_walk(struct check *check, const struct row_layout *layout,
@@ -65,9 +71,9 @@ static const struct view *view_of(const struct check *check, const uint64_t *row
     uint32_t view_id = stored_view_id(row[0]);
     if (view_id == 0 || view_id >= check->catalog->views_by_id_count) return NULL;
     const struct view *view = check->catalog->views_by_id[view_id];
-    if (!view || !view_has_revision(view, stored_revision(row[0]))) return NULL;
+    if (!view || !view_stores_revision(view, stored_revision(row[0]))) return NULL;
     uint32_t image_bytes = view_layout(view, stored_revision(row[0]))->image_bytes;
-    return (row[1] >> 48) * 8 == 16 + (uint64_t)image_bytes ? view : NULL;
+    return words_of(row) * 8 == 16 + (uint64_t)image_bytes ? view : NULL;
 }
 
 /* P1 for one slot. */
@@ -83,7 +89,7 @@ static enum fst_status slot_check(void *context, const struct index_slot *slot) 
     const uint64_t *row = table_at(&partition->table, slot->place);
     const struct view *view = view_of(check, row);
     what = "a row of no known view";
-    if (!view || row[0] % 2 != 0 || (row[1] >> 48) * 8 > place_bytes) goto corrupt;
+    if (!view || row[0] % 2 != 0 || words_of(row) * 8 > place_bytes) goto corrupt;
     const struct row_layout *layout = view_layout(view, stored_revision(row[0]));
     const uint8_t *image = (const uint8_t *)(row + 2);
     what = "a value that is no place of its own";
@@ -98,6 +104,7 @@ static enum fst_status slot_check(void *context, const struct index_slot *slot) 
     }
     check->rows_count += 1;
     check->deleted_count += stored_revision(row[0]) == VIEW_REVISION_DELETED;
+    check->evicted_count += stored_revision(row[0]) == VIEW_REVISION_EVICTED;
     check->row_bytes += place_bytes;
     payload_walk(check, row, layout);
     return FST_OK;
@@ -112,7 +119,8 @@ static enum fst_status counts_check(const struct check *check) {
         check->value_bytes == header->live_value_bytes &&
         check->payload_bytes == header->live_payload_bytes &&
         check->head_bytes == header->live_head_bytes &&
-        check->deleted_count == header->deleted_count) {
+        check->deleted_count == header->deleted_count &&
+        check->evicted_count == header->evicted_count) {
         return FST_OK;
     }
     return fst_error_set(

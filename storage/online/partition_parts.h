@@ -1,9 +1,9 @@
 /*
  * partition_parts: what a partition is made of, for the files that together are the partition.
  *
- * partition.c opens and closes, partition_row.c puts and removes one row, partition_write.c admits
- * and applies records, partition_sweep.c removes what is over, partition_read.c, partition_visit.c
- * and partition_check.c look.
+ * partition.c opens and closes, partition_row.c puts, moves and removes one row, partition_write.c
+ * admits and applies records, partition_sweep.c removes what is over, partition_evict.c evicts and
+ * promotes, partition_read.c, partition_visit.c and partition_check.c look.
  *
  * Threads: see partition.h; readers use the first members only, which do not change after open.
  * Memory:  scratch is one row image, owned.
@@ -26,6 +26,10 @@ struct partition {
     size_t mapped_bytes;
     uint8_t *scratch;
     uint32_t sweep_extent, sweep_place; /* where the sweep goes on */
+    uint32_t hand_extent, hand_place;   /* where the eviction goes on */
+    uint64_t unkept_run;                /* rows that LMDB lacks, seen since the last that went */
+    bool is_evicting;                   /* it goes on until there is room to spare */
+    uint64_t visit_lsn;                 /* the visitor's: applied when its visit began */
     _Alignas(64) uint64_t flying_bytes; /* charged for what was admitted and is not applied yet */
     uint64_t spare_extents;             /* spans of their own that sizes in flight may open */
     uint8_t opened[SLAB_KINDS * SLAB_CLASSES / 8 + 1]; /* a bit per size that is among them */
@@ -38,6 +42,8 @@ struct partition_put {
     uint64_t lsn;
     const uint8_t *image; /* references into heap */
     const uint8_t *heap;
+    bool is_kept; /* LMDB has this version: a visit need not see it */
+    bool is_used;
 };
 
 static inline uint32_t row_key_area_bytes(const struct row_layout *layout) {
@@ -47,6 +53,21 @@ static inline uint32_t row_stored_bytes(const struct row_layout *layout) {
     return STORED_ROW_HEADER_BYTES + layout->image_bytes;
 }
 
+/* Whether rows of this revision may stand in a table. */
+static inline bool view_stores_revision(const struct view *view, uint16_t revision) {
+    return revision == VIEW_REVISION_EVICTED || view_has_revision(view, revision);
+}
+/* The view of a stored row; NULL if the catalog does not know it or its revision. */
+static inline const struct view *row_view(const struct catalog *catalog, uint64_t state) {
+    uint32_t view_id = stored_view_id(state);
+    if (view_id >= catalog->views_by_id_count) return NULL;
+    const struct view *view = catalog->views_by_id[view_id];
+    return view && view_stores_revision(view, stored_revision(state)) ? view : NULL;
+}
+/* The key of a stored row, where it lies. */
+struct bytes partition_row_key(const struct partition *partition, const struct view *view,
+                               const uint64_t *row);
+
 /* Place of the row of a key, 0 if there is none; the probe then or there stands at its slot. */
 uint64_t partition_find_row(const struct partition *partition, const struct view *view,
                             struct bytes key, struct index_probe *probe);
@@ -55,6 +76,16 @@ uint64_t partition_find_row(const struct partition *partition, const struct view
  * partition_apply). */
 FST_MUST_USE enum fst_status partition_put_row(struct partition *partition,
                                                const struct partition_put *put);
+/* Puts a row where `place`, found by the probe, has one of the same key, or 0. Its order is not
+ * looked at. FST_OK, FST_FULL, FST_CORRUPT. */
+FST_MUST_USE enum fst_status partition_set_row(struct partition *partition,
+                                               const struct partition_put *put, uint64_t place,
+                                               const struct index_probe *probe);
+/* Whether a row of this layout may be evicted beside what was admitted: an update that counted on
+ * the row's place may need another one then, for which there is memory. */
+bool partition_can_evict(struct partition *partition, const struct row_layout *layout);
+/* Whether this row can be put now within the limit, and without what was promised to others. */
+bool partition_has_room(struct partition *partition, const struct partition_put *put);
 /* FST_OK, FST_NOT_FOUND, FST_BUSY, FST_CORRUPT. */
 FST_MUST_USE enum fst_status partition_remove_row(struct partition *partition,
                                                   const struct view *view, struct bytes key);

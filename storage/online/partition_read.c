@@ -29,9 +29,11 @@ static void lookup_advance(const struct partition_read *read, struct lookup *loo
 }
 
 static void answer_put(struct partition_read *read, const struct stored_row_read *row) {
-    read->is_deleted = stored_revision(row->state) == VIEW_REVISION_DELETED;
-    read->is_found = !read->is_deleted;
     read->revision = stored_revision(row->state);
+    read->is_deleted = read->revision == VIEW_REVISION_DELETED;
+    read->is_evicted = read->revision == VIEW_REVISION_EVICTED;
+    read->is_found = read->revision < VIEW_REVISION_EVICTED;
+    read->was_used = row->lsn_word & STORED_ROW_USED;
     read->lsn = stored_lsn(row->lsn_word);
     read->event_us = row->event_us;
     read->created_us = row->created_us;
@@ -51,9 +53,11 @@ static bool lookup_finish(struct partition_read *read, struct lookup *lookup) {
         .body_bytes_max = read->body_bytes_max,
     };
     for (; lookup->place; lookup->place = index_next(&partition->index, &lookup->probe)) {
-        switch (stored_row_read(table_at(&partition->table, lookup->place), &row)) {
+        uint64_t *place = table_at(&partition->table, lookup->place);
+        switch (stored_row_read(place, &row)) {
         case STORED_ROW_SAME:
             answer_put(read, &row);
+            if (read->wants_mark && !read->was_used) stored_row_use(place);
             return true;
         case STORED_ROW_CHANGED:
             return false;
@@ -83,6 +87,7 @@ static void window_read(struct partition_read *reads, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         reads[i].is_found = false;
         reads[i].is_deleted = false;
+        reads[i].is_evicted = false;
         reads[i].body_bytes = 0;
         if (!lookup_finish(&reads[i], &lookups[i])) lookup_repeat(&reads[i], &lookups[i]);
     }

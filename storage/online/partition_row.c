@@ -6,6 +6,7 @@
 struct placed {
     const struct row_layout *layout;
     uint8_t *image;
+    uint16_t revision;
 };
 
 static uint64_t *row_at(const struct partition *partition, uint64_t place) {
@@ -26,6 +27,14 @@ uint64_t partition_find_row(const struct partition *partition, const struct view
         uint64_t place = index_next(&partition->index, probe);
         if (place == 0 || stored_row_is(row_at(partition, place), &wanted)) return place;
     }
+}
+
+struct bytes partition_row_key(const struct partition *partition, const struct view *view,
+                               const uint64_t *row) {
+    const uint64_t *at = &row[STORED_ROW_KEY];
+    uint32_t key_bytes = view->bare.key_bytes;
+    if (key_bytes == 0) return partition_value(partition, *at);
+    return (struct bytes){.data = (const uint8_t *)at, .bytes = key_bytes};
 }
 
 /* ---- cells of values without a fixed size ---- */
@@ -129,7 +138,7 @@ static int order_of(int64_t a, int64_t b) {
 static int row_order(const struct partition_put *put, const uint64_t *row) {
     int order = order_of(load_i64(put->image), (int64_t)row[STORED_ROW_EVENT]);
     if (order == 0) order = order_of(load_i64(put->image + 8), (int64_t)row[STORED_ROW_CREATED]);
-    if (order == 0) order = order_of((int64_t)put->lsn, (int64_t)stored_lsn(row[STORED_ROW_LSN]));
+    if (order == 0) order = order_of((int64_t)put->lsn, (int64_t)stored_lsn(stored_lsn_word(row)));
     return order;
 }
 
@@ -138,13 +147,13 @@ static void row_mark(const struct partition *partition, uint64_t place) {
     __atomic_store_n(&span->mark, 1, __ATOMIC_RELEASE);
 }
 
-static bool is_deleted(const struct placed *row, const struct view *view) {
-    return row->layout == &view->deleted;
-}
-
-static void deleted_add(const struct partition *partition, int delta) {
-    uint32_t *count = &partition->table.header->deleted_count;
-    if (delta != 0) __atomic_store_n(count, *count + (uint32_t)delta, __ATOMIC_RELEASE);
+/* Counts a row, 1 or -1, among those of its revision that are counted. */
+static void revision_count(const struct partition *partition, uint16_t revision, int delta) {
+    struct table_header *header = partition->table.header;
+    if (revision == VIEW_REVISION_EVICTED) table_add(&header->evicted_count, delta);
+    if (revision != VIEW_REVISION_DELETED) return;
+    uint32_t count = header->deleted_count + (uint32_t)delta;
+    __atomic_store_n(&header->deleted_count, count, __ATOMIC_RELEASE);
 }
 
 /* Counts `rows` of this layout, 1 or -1, without their values that lie elsewhere. */
@@ -160,11 +169,13 @@ static void rows_count(const struct partition *partition, const struct row_layou
 
 static void row_write(struct partition *partition, const struct partition_put *put, uint64_t place,
                       const struct placed *row) {
-    struct stored_row_version version = {
-        .view_id = put->view->id, .revision = put->revision, .lsn = put->lsn};
+    struct stored_row_version version = {.view_id = put->view->id,
+                                         .revision = put->revision,
+                                         .lsn = put->lsn,
+                                         .is_used = put->is_used};
     stored_row_write(row_at(partition, place), &version, row->image, row->layout->image_bytes,
                      row_key_area_bytes(row->layout));
-    row_mark(partition, place);
+    if (!put->is_kept) row_mark(partition, place);
 }
 
 /* Takes a row away that no slot leads to any more. Its values are the caller's. */
@@ -226,24 +237,20 @@ static enum fst_status placed_find(const struct partition *partition, const stru
                                    uint64_t place, struct placed *placed_out) {
     uint64_t *row = row_at(partition, place);
     uint16_t revision = stored_revision(row[STORED_ROW_STATE]);
-    if (!view_has_revision(view, revision)) return FST_CORRUPT;
+    if (!view_stores_revision(view, revision)) return FST_CORRUPT;
     *placed_out = (struct placed){.layout = view_layout(view, revision),
-                                  .image = (uint8_t *)row + STORED_ROW_HEADER_BYTES};
+                                  .image = (uint8_t *)row + STORED_ROW_HEADER_BYTES,
+                                  .revision = revision};
     return FST_OK;
 }
 
-enum fst_status partition_put_row(struct partition *partition, const struct partition_put *put) {
+enum fst_status partition_set_row(struct partition *partition, const struct partition_put *put,
+                                  uint64_t place, const struct index_probe *probe) {
     struct placed row = {.layout = view_layout(put->view, put->revision),
-                         .image = partition->scratch};
+                         .image = partition->scratch,
+                         .revision = put->revision};
     struct placed old = {0};
-    struct index_probe probe;
-    struct bytes key = row_key(row.layout, put->image, put->heap);
-    uint64_t place = partition_find_row(partition, put->view, key, &probe);
-    if (place) {
-        int order = row_order(put, row_at(partition, place));
-        if (order <= 0) return order < 0 ? FST_STALE : FST_OK; /* P4 */
-        FST_TRY(placed_find(partition, put->view, place, &old));
-    }
+    if (place) FST_TRY(placed_find(partition, put->view, place, &old));
     if (!row_can_wait(partition, row.layout)) return FST_FULL;
     memcpy(row.image, put->image, row.layout->image_bytes);
     if (has_cells(row.layout)) FST_TRY(values_put(partition, &row, put->heap, &old));
@@ -251,16 +258,28 @@ enum fst_status partition_put_row(struct partition *partition, const struct part
      * shown. */
     uint8_t *before = partition->scratch + ROW_IMAGE_BYTES_MAX;
     if (place && has_cells(old.layout)) memcpy(before, old.image, old.layout->image_bytes);
-    enum fst_status status = place ? row_replace(partition, put, &row, &old, &probe)
+    enum fst_status status = place ? row_replace(partition, put, &row, &old, probe)
                                    : row_create(partition, put, &row, NULL);
     if (old.image) old.image = before;
     if (status != FST_OK) {
         values_free(partition, &row, &old);
         return status;
     }
-    deleted_add(partition, is_deleted(&row, put->view) - is_deleted(&old, put->view));
+    revision_count(partition, row.revision, 1);
+    if (place) revision_count(partition, old.revision, -1);
     values_free(partition, &old, &row);
     return FST_OK;
+}
+
+enum fst_status partition_put_row(struct partition *partition, const struct partition_put *put) {
+    struct index_probe probe;
+    struct bytes key = row_key(view_layout(put->view, put->revision), put->image, put->heap);
+    uint64_t place = partition_find_row(partition, put->view, key, &probe);
+    if (place) {
+        int order = row_order(put, row_at(partition, place));
+        if (order <= 0) return order < 0 ? FST_STALE : FST_OK; /* P4 */
+    }
+    return partition_set_row(partition, put, place, &probe);
 }
 
 enum fst_status partition_remove_row(struct partition *partition, const struct view *view,
@@ -275,7 +294,7 @@ enum fst_status partition_remove_row(struct partition *partition, const struct v
     index_remove(&partition->index, &probe);
     values_free(partition, &row, &(struct placed){0});
     row_free(partition, place, row.layout);
-    deleted_add(partition, -is_deleted(&row, view));
+    revision_count(partition, row.revision, -1);
     table_add(&partition->table.header->rows_count, -1);
     return FST_OK;
 }

@@ -19,21 +19,10 @@ static bool is_due(const struct view *view, const uint64_t *row, int64_t now_us)
     return is_over(event_us + view->ttl_us, view->ttl_us, now_us);
 }
 
-static const struct view *view_of(const struct catalog *catalog, const uint64_t *row) {
-    uint32_t view_id = stored_view_id(row[STORED_ROW_STATE]);
-    if (view_id == 0 || view_id >= catalog->views_by_id_count) return NULL;
-    const struct view *view = catalog->views_by_id[view_id];
-    bool is_known = view && view_has_revision(view, stored_revision(row[STORED_ROW_STATE]));
-    return is_known ? view : NULL;
-}
-
 static enum fst_status row_sweep(struct partition *partition, const struct view *view,
                                  const uint64_t *row) {
     uint8_t copy[KEY_BYTES_MAX];
-    uint32_t key_bytes = view->deleted.key_bytes;
-    const uint64_t *at = &row[STORED_ROW_KEY];
-    struct bytes key = {.data = (const uint8_t *)at, .bytes = key_bytes};
-    if (key_bytes == 0) key = partition_value(partition, *at);
+    struct bytes key = partition_row_key(partition, view, row);
     memcpy(copy, key.data, key.bytes);
     key.data = copy;
     return partition_remove_row(partition, view, key);
@@ -76,7 +65,7 @@ uint32_t partition_sweep(struct partition *partition, const struct catalog *cata
         }
         const uint64_t *row =
             table_at(&partition->table, slabs_place(slabs, span, partition->sweep_place));
-        const struct view *view = view_of(catalog, row);
+        const struct view *view = row_view(catalog, row[STORED_ROW_STATE]);
         if (view && is_due(view, row, now_us)) {
             if (row_sweep(partition, view, row) != FST_OK) break;
             swept += 1;

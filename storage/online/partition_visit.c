@@ -56,18 +56,12 @@ static enum fst_status image_convert(struct visit *visit, const struct row_layou
     return FST_OK;
 }
 
-static const struct view *view_find(const struct catalog *catalog, uint64_t state) {
-    uint32_t view_id = stored_view_id(state);
-    if (view_id >= catalog->views_by_id_count) return NULL;
-    const struct view *view = catalog->views_by_id[view_id];
-    return view && view_has_revision(view, stored_revision(state)) ? view : NULL;
-}
-
 static enum fst_status row_visit(struct visit *visit, struct extent *span, const uint64_t *row) {
     uint32_t words = stored_row_copy(row, visit->words, COPY_BYTES_MAX / 8);
     if (words == 0) return FST_OK;
     uint64_t state = visit->words[STORED_ROW_STATE];
-    const struct view *view = view_find(visit->catalog, state);
+    if (stored_revision(state) == VIEW_REVISION_EVICTED) return FST_OK;
+    const struct view *view = row_view(visit->catalog, state);
     if (!view) {
         __atomic_store_n(&span->mark, 1, __ATOMIC_RELEASE);
         return FST_OK;
@@ -134,7 +128,8 @@ enum fst_status partition_visit(struct partition *partition, bool is_whole,
     };
     if (!visit.words) return FST_NO_MEMORY;
     (void)__atomic_exchange_n(&header->is_visit_open, 1, __ATOMIC_SEQ_CST);
-    if (visitor->begun) visitor->begun(visitor->context, partition_applied_lsn(partition));
+    partition->visit_lsn = partition_applied_lsn(partition);
+    if (visitor->begun) visitor->begun(visitor->context, partition->visit_lsn);
     if (is_whole) __atomic_store_n(&header->has_lost_removals, 0, __ATOMIC_RELEASE);
     enum fst_status status = removals_visit(partition, catalog, visitor);
     if (status == FST_OK) status = rows_visit(&visit);
@@ -145,7 +140,9 @@ enum fst_status partition_visit(struct partition *partition, bool is_whole,
 }
 
 void partition_visit_end(struct partition *partition, bool is_kept) {
-    __atomic_store_n(&partition->table.header->is_visit_open, is_kept ? 0 : 1, __ATOMIC_RELEASE);
+    struct table_header *header = partition->table.header;
+    if (is_kept) table_word_store(&header->kept_lsn, partition->visit_lsn);
+    __atomic_store_n(&header->is_visit_open, is_kept ? 0 : 1, __ATOMIC_RELEASE);
 }
 
 bool partition_needs_whole_visit(const struct partition *partition) {

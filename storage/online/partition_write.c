@@ -65,7 +65,7 @@ static void need_put_row(struct partition *partition, const struct view *view,
     uint64_t place = partition_find_row(partition, view, row_key(layout, image, heap), &probe);
     const uint64_t *row = table_at(&partition->table, place);
     bool is_new = place == 0;
-    bool fits = !is_new && stored_words(row[STORED_ROW_LSN]) == row_stored_bytes(layout) / 8;
+    bool fits = !is_new && stored_words(stored_lsn_word(row)) == row_stored_bytes(layout) / 8;
     if (!fits) need->rows += 1;
     if (is_new) need->rows_new += 1;
     if (is_new && index_room(&probe) < need->in_flight) need->pages += 1;
@@ -96,8 +96,24 @@ static bool places_fit(const struct partition *partition, enum slab_kind kind, u
     return true;
 }
 
-/* Whether the rows fit into free places: the limit is reached, or nearly. What they need of the
- * pool is promised to them. */
+/* Whether there are free places for all of it. What it takes of the pool is promised. */
+static bool need_fits(struct partition *partition, const struct row_layout *layout,
+                      const struct need *need) {
+    uint64_t pool_extents = slabs_pool_extents(&partition->slabs);
+    uint64_t before = pool_extents;
+    bool fits =
+        places_fit(partition, SLAB_ROWS, row_stored_bytes(layout), need->rows, &pool_extents) &&
+        places_fit(partition, SLAB_INDEX, SLAB_SEGMENT_BYTES, need->pages, &pool_extents) &&
+        (need->pages == 0 || index_reserve(&partition->index));
+    for (uint32_t units = 1; fits && units <= need->values_max; units++) {
+        fits = places_fit(partition, SLAB_VALUES, units * TABLE_UNIT_BYTES, need->values[units],
+                          &pool_extents);
+    }
+    if (fits) partition->slabs.promised_extents += before - pool_extents;
+    return fits;
+}
+
+/* Whether the rows fit into free places: the limit is reached, or nearly. */
 static bool rows_fit(struct partition *partition, const struct view *view,
                      const struct log_rows_header *rows, const uint8_t *body) {
     const struct row_layout *layout = view_layout(view, rows->revision);
@@ -110,18 +126,7 @@ static bool rows_fit(struct partition *partition, const struct view *view,
     }
     /* To delete gives back more than it takes: it goes beyond the limit for a while. */
     if (rows->revision == VIEW_REVISION_DELETED && need.rows_new == 0) return true;
-    uint64_t pool_extents = slabs_pool_extents(&partition->slabs);
-    uint64_t before = pool_extents;
-    bool fits =
-        places_fit(partition, SLAB_ROWS, row_stored_bytes(layout), need.rows, &pool_extents) &&
-        places_fit(partition, SLAB_INDEX, SLAB_SEGMENT_BYTES, need.pages, &pool_extents) &&
-        (need.pages == 0 || index_reserve(&partition->index));
-    for (uint32_t units = 1; fits && units <= need.values_max; units++) {
-        fits = places_fit(partition, SLAB_VALUES, units * TABLE_UNIT_BYTES, need.values[units],
-                          &pool_extents);
-    }
-    if (fits) partition->slabs.promised_extents += before - pool_extents;
-    return fits;
+    return need_fits(partition, layout, &need);
 }
 
 /* ---- admission ---- */
@@ -183,10 +188,14 @@ static void spare_put_rows(struct partition *partition, const struct view *view,
 }
 
 /* Spans waste up to a sixteenth, and each size but the first of its spans begins one for a part. */
-static bool claim_reserve(struct partition *partition, struct claim claim) {
-    uint64_t extents = (partition->flying_bytes + claim.bytes) / TABLE_EXTENT_BYTES;
-    extents += extents / 8 + BEGUN_EXTENTS + partition->spare_extents;
+static bool bytes_reserve(struct partition *partition, uint64_t bytes, uint64_t more_extents) {
+    uint64_t extents = (partition->flying_bytes + bytes) / TABLE_EXTENT_BYTES;
+    extents += extents / 8 + BEGUN_EXTENTS + partition->spare_extents + more_extents;
     return slabs_reserve(&partition->slabs, extents) && index_reserve(&partition->index);
+}
+
+static bool claim_reserve(struct partition *partition, struct claim claim) {
+    return bytes_reserve(partition, claim.bytes, 0);
 }
 
 static bool claim_fits(struct partition *partition, struct claim claim) {
@@ -204,6 +213,41 @@ static bool rows_fit_in(struct partition *partition, const struct view *view,
     return rows_fit(partition, view, rows, body);
 }
 
+/* Every row in flight may free as many places as it takes, and each span that empties waits, too.
+ */
+static bool places_can_wait(struct partition *partition, uint64_t promised_places) {
+    return slabs_can_wait(&partition->slabs, 4 * promised_places + SPARE_WAITING);
+}
+
+bool partition_can_evict(struct partition *partition, const struct row_layout *layout) {
+    uint64_t places = layout->body.references_count + 4u;
+    uint64_t promised_places = partition->slabs.promised_places;
+    if (!places_can_wait(partition, promised_places + places)) return false;
+    return promised_places == 0 || bytes_reserve(partition, 0, 1);
+}
+
+bool partition_has_room(struct partition *partition, const struct partition_put *put) {
+    const struct row_layout *layout = view_layout(put->view, put->revision);
+    uint64_t promised_places = partition->slabs.promised_places;
+    uint64_t places = layout->body.references_count + 4u;
+    if (!places_can_wait(partition, promised_places + places)) return false;
+    if (promised_places == 0) spare_clear(partition);
+    uint64_t promised_extents = partition->slabs.promised_extents;
+    struct need need = {.in_flight = promised_places + 1};
+    need_put_row(partition, put->view, layout, put->image, put->heap, &need);
+    bool fits = need_fits(partition, layout, &need);
+    partition->slabs.promised_extents = promised_extents;
+    if (fits) return true;
+    const struct partition_budget *budget = partition->options.budget;
+    uint64_t extents = slab_span_extents(slab_place_bytes(SLAB_ROWS, row_stored_bytes(layout)));
+    for (uint32_t units = 1; units <= need.values_max; units++) {
+        if (need.values[units] > 0) extents += slab_span_extents(units * TABLE_UNIT_BYTES);
+    }
+    uint64_t bytes = extents * TABLE_EXTENT_BYTES;
+    return atomic_load(&budget->used_bytes) + bytes <= budget->limit_bytes &&
+           bytes_reserve(partition, 0, extents);
+}
+
 enum partition_admission partition_admit(struct partition *partition, const struct view *view,
                                          const uint8_t *body) {
     struct log_rows_header rows = rows_header(body);
@@ -213,11 +257,7 @@ enum partition_admission partition_admit(struct partition *partition, const stru
     }
     struct claim claim = claim_of(view, &rows);
     uint64_t promised_places = partition->slabs.promised_places + claim.places;
-    /* Every row in flight may free as many places as it takes, and each span that empties waits
-     * too. */
-    if (!slabs_can_wait(&partition->slabs, 4 * promised_places + SPARE_WAITING)) {
-        return PARTITION_FULL;
-    }
+    if (!places_can_wait(partition, promised_places)) return PARTITION_FULL;
     if (partition->slabs.promised_places == 0) spare_clear(partition);
     spare_put_rows(partition, view, &rows, body, promised_places);
     if (!claim_fits(partition, claim) && !rows_fit_in(partition, view, &rows, body, claim)) {
@@ -298,7 +338,8 @@ static enum fst_status rows_apply(struct partition *partition, const struct view
                                   const uint8_t *images, uint8_t *statuses_out) {
     const struct row_layout *layout = view_layout(view, rows->revision);
     const uint8_t *heap = images + (size_t)rows->rows_count * layout->image_bytes;
-    struct partition_put put = {.view = view, .revision = rows->revision, .heap = heap};
+    struct partition_put put = {
+        .view = view, .revision = rows->revision, .heap = heap, .is_used = true};
     for (uint32_t i = 0; i < rows->rows_count; i++) {
         put.image = images + (size_t)i * layout->image_bytes;
         put.lsn = lsn + i;

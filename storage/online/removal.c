@@ -55,10 +55,10 @@ static bool is_there(const struct partition *partition, const struct catalog *ca
         .key = key,
         .hash = partition_hash(&partition->options.secret, view->entity->id, key),
         .view_id = view_id,
-        .key_bytes_fixed = view->deleted.key_bytes,
+        .key_bytes_fixed = view->bare.key_bytes,
     };
     partition_read_many(&read, 1);
-    return read.is_found || read.is_deleted;
+    return read.is_found || read.is_deleted || read.is_evicted;
 }
 
 enum fst_status removals_visit(const struct partition *partition, const struct catalog *catalog,

@@ -8,7 +8,7 @@
 /* A writer changes a row in less than a microsecond, unless it lost its processor. */
 enum { SPINS_MAX = 1000 };
 
-static_assert((STORED_ROW_HEADER_BYTES + ROW_IMAGE_BYTES_MAX) / 8 <= UINT16_MAX, "words fit");
+static_assert((STORED_ROW_HEADER_BYTES + ROW_IMAGE_BYTES_MAX) / 8 <= INT16_MAX, "words fit");
 
 /* ---- writing ---- */
 
@@ -26,9 +26,10 @@ void stored_row_write(uint64_t *row, const struct stored_row_version *version, c
     uint64_t before = row[STORED_ROW_STATE];
     bool is_new = stored_view_id(before) == 0;
     uint64_t words = (STORED_ROW_HEADER_BYTES + image_bytes) / 8;
-    FST_ASSERT(is_new || stored_words(row[STORED_ROW_LSN]) == words);
+    FST_ASSERT(is_new || stored_words(stored_lsn_word(row)) == words);
     __atomic_store_n(&row[STORED_ROW_STATE], before + 1, __ATOMIC_RELAXED);
-    table_word_store(&row[STORED_ROW_LSN], words << STORED_ROW_LSN_BITS | version->lsn);
+    uint64_t used = version->is_used ? STORED_ROW_USED : 0;
+    table_word_store(&row[STORED_ROW_LSN], used | words << STORED_ROW_LSN_BITS | version->lsn);
     uint32_t key_end = (ROW_KEY_OFFSET + key_area_bytes) / 8;
     for (uint32_t i = 0; i < image_bytes / 8; i++) {
         bool is_key = i >= ROW_KEY_OFFSET / 8 && i < key_end;
@@ -40,6 +41,13 @@ void stored_row_write(uint64_t *row, const struct stored_row_version *version, c
 
 void stored_row_kill(uint64_t *row) {
     table_word_store(&row[STORED_ROW_STATE], (uint32_t)(row[STORED_ROW_STATE] + 2));
+}
+
+bool stored_row_forget(uint64_t *row) {
+    uint64_t word = stored_lsn_word(row);
+    if (!(word & STORED_ROW_USED)) return false;
+    table_word_store(&row[STORED_ROW_LSN], word & ~STORED_ROW_USED);
+    return true;
 }
 
 /* ---- reading ---- */

@@ -3,7 +3,7 @@
  *
  *     row:    [ state u64 | lsn word u64 | image as in model/row.h ]
  *     state:  [ sequence 32 | revision 11 | view id 21 ]
- *     lsn:    [ lsn 48 | 8-byte words of the row 16 ]
+ *     lsn:    [ lsn 48 | 8-byte words of the row 15 | used 1 ]
  *     cell:   [ bytes 24 | place 40 ], of a value without a fixed size
  *
  * The sequence is odd while the row changes. All words are written with release and read with
@@ -13,8 +13,11 @@
  *
  * A row that is not there has view id 0. Its key area never changes while it lives.
  *
+ * `used` says that the row was read or written since the eviction's hand passed it. Readers set it
+ * beside the owner, and one of both may be lost when the row changes: it is a hint.
+ *
  * Invariant: a sequence never goes back, so that a place that was used again in between is noticed.
- * Threads: writing by the owner; stored_row_read by any.
+ * Threads: writing by the owner; stored_row_read and stored_row_use by any.
  */
 #ifndef STORAGE_ONLINE_STORED_ROW_H
 #define STORAGE_ONLINE_STORED_ROW_H
@@ -33,6 +36,8 @@ enum {
     STORED_ROW_VALUE_BYTES_MAX = 65536,
 };
 
+#define STORED_ROW_USED (UINT64_C(1) << 63) /* of the LSN word */
+
 /* Word numbers. */
 enum { STORED_ROW_STATE, STORED_ROW_LSN, STORED_ROW_EVENT, STORED_ROW_CREATED, STORED_ROW_KEY };
 
@@ -48,7 +53,11 @@ static inline uint64_t stored_lsn(uint64_t lsn_word) {
     return lsn_word & ((UINT64_C(1) << STORED_ROW_LSN_BITS) - 1);
 }
 static inline uint32_t stored_words(uint64_t lsn_word) {
-    return (uint32_t)(lsn_word >> STORED_ROW_LSN_BITS);
+    return (uint32_t)((lsn_word & ~STORED_ROW_USED) >> STORED_ROW_LSN_BITS);
+}
+/* The owner's look at a word in which readers set a bit. */
+static inline uint64_t stored_lsn_word(const uint64_t *row) {
+    return __atomic_load_n(&row[STORED_ROW_LSN], __ATOMIC_RELAXED);
 }
 static inline uint64_t stored_cell(uint64_t place, uint32_t bytes) {
     return place << 24 | bytes;
@@ -66,6 +75,7 @@ struct stored_row_version {
     uint32_t view_id;
     uint16_t revision;
     uint64_t lsn;
+    bool is_used;
 };
 
 /* Writes a row; `image` has places in its cells. If a row is there it must have the same key, view
@@ -74,6 +84,8 @@ void stored_row_write(uint64_t *row, const struct stored_row_version *version, c
                       uint32_t image_bytes, uint32_t key_area_bytes);
 /* Readers will not take it for a row any more. */
 void stored_row_kill(uint64_t *row);
+/* Takes the hint that the row was used: whether it was there. */
+bool stored_row_forget(uint64_t *row);
 
 /* ---- reading: any thread ---- */
 
@@ -102,6 +114,11 @@ struct stored_row_read {
 bool stored_row_is(const uint64_t *row, const struct stored_row_read *wanted);
 
 enum stored_row_answer stored_row_read(const uint64_t *row, struct stored_row_read *read);
+
+/* Sets the hint that the row is used, in a place that was read from and not left yet. */
+static inline void stored_row_use(uint64_t *row) {
+    __atomic_fetch_or(&row[STORED_ROW_LSN], STORED_ROW_USED, __ATOMIC_RELAXED);
+}
 
 /* Copies header and image as they are into `words`, which has room for `words_max`: the number of
  * words, or 0 if no row lives here. For the visitor. */

@@ -38,7 +38,7 @@
 #define TABLE_MAGIC UINT64_C(0x31454c4241545346) /* "FSTABLE1" */
 
 enum {
-    TABLE_FORMAT = 3,
+    TABLE_FORMAT = 4,
     TABLE_UNIT_BYTES = 16,
     TABLE_EXTENT_BYTES = 65536,
     TABLE_CLIENTS_MAX = 4096,
@@ -109,6 +109,8 @@ struct table_header {
     struct table_index index;
     uint64_t live_payload_bytes; /* keys and values of live rows */
     uint64_t live_head_bytes;    /* what live rows have beside these, without rounding */
+    uint64_t evicted_count;      /* of rows_count */
+    uint64_t kept_lsn;           /* LMDB has the rows up to here; visitor */
 };
 static_assert(sizeof(struct table_header) <= 4096, "one page");
 

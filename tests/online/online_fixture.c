@@ -31,7 +31,7 @@ static void view_add(struct online_fixture *fixture, uint32_t id, uint32_t entit
         .entity = &fixture->entities[entity],
         .revisions = fixture->revisions[id],
     };
-    view_deleted_init(view);
+    view_bare_init(view);
     for (uint32_t r = 0; r < 2 && counts[r] > 0; r++) {
         struct row_body body;
         row_body_init(&body, fixture->columns[id][r], types, counts[r]);

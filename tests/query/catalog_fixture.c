@@ -53,7 +53,7 @@ static struct view *view_set(struct catalog_fixture *f, uint32_t id, const char 
                           .features = f->features[id - 1],
                           .revisions_count = 1,
                           .revisions = f->revisions[id - 1]};
-    view_deleted_init(view);
+    view_bare_init(view);
     name_set(&view->space, "t");
     name_set(&view->name, name);
     f->by_id[id] = view;
