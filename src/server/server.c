@@ -14,6 +14,7 @@
 #include "net/ring.h"
 #include "net/socket.h"
 #include "server/cpu_list.h"
+#include "server/sync_choice.h"
 #include "shard/control.h"
 #include "shard/shard.h"
 
@@ -53,6 +54,7 @@ struct server {
     struct shard_thread *shards;
     struct control *control;
     struct keeper *keeper;
+    struct sync_choice sync;
     pthread_mutex_t change_lock;
     pthread_t control_thread;
     pthread_t keeper_thread;
@@ -101,6 +103,18 @@ static void limits_set(struct engine_limits *limits, const struct server_options
     };
 }
 
+static void store_locked(void *context, const char *log_dir) {
+    struct server *server = context;
+    const struct sync_choice_options options = {
+        .wish = (enum sync_wish)server->options->sync_method,
+        .io = server->io,
+        .ring_kind = (enum ring_kind)server->options->io,
+        .groups_in_flight_max = (uint32_t)server->options->groups_in_flight,
+        .dir = log_dir,
+    };
+    sync_choice_init(&server->sync, &options);
+}
+
 static enum fst_status store_open(struct server *server, struct fst_error *error) {
     const struct server_options *options = server->options;
     struct engine *engine = server->engine;
@@ -114,6 +128,8 @@ static enum fst_status store_open(struct server *server, struct fst_error *error
         .meta_bytes = options->meta_bytes,
         .epoch = &engine->epoch,
         .budget = &engine->budget,
+        .locked = store_locked,
+        .locked_context = server,
     };
     FST_TRY(registry_create(&server->registry));
     struct recovery_registry registry = {
@@ -229,6 +245,7 @@ static enum fst_status shard_start(struct server *server, uint32_t index,
         .shard = index,
         .group_bytes_max = (uint32_t)server->options->group_bytes,
         .groups_in_flight_max = (uint32_t)server->options->groups_in_flight,
+        .sync_method = engine->sync.method,
         .file_bytes = server->options->log_file_bytes,
         .first_file_bytes = first_file_bytes(server->options),
     };
@@ -297,6 +314,7 @@ static enum fst_status shards_start(struct server *server, struct fst_error *err
     FST_TRY(address_check(server, &address, error));
     int cpus[ENGINE_SHARDS_MAX];
     FST_TRY(cpu_list_decode(server->options->pin, server->shards_count, cpus, error));
+    server->engine->sync = sync_choice_get(&server->sync);
     for (uint32_t s = 0; s < server->shards_count; s++) {
         server->shards[s].cpu = cpus[s];
         FST_TRY(shard_start(server, s, &address, error));
@@ -360,6 +378,7 @@ static void server_close(struct server *server) {
     }
     control_destroy(server->control);
     registry_destroy(server->registry);
+    sync_choice_deinit(&server->sync);
     keeper_destroy(server->keeper);
     if (server->is_store_open) recovery_close(&server->store);
     if (server->engine) {

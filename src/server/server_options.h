@@ -28,6 +28,8 @@
     X(log_file_bytes, BYTES, "64M", 8 << 20, UINT64_C(1) << 32, NULL, "size of a log file")        \
     X(group_bytes, BYTES, "4M", 64 << 10, 64 << 20, NULL, "largest log group, per shard")          \
     X(groups_in_flight, COUNT, "4", 1, 16, NULL, "log groups being written at once, per shard")    \
+    X(sync_method, CHOICE, "auto", 0, 0, "auto|dsync|fdatasync",                                   \
+      "how log writes become durable; auto: measured at each start, the faster one")               \
     X(checkpoint_interval, DURATION, "10s", 100000, UINT64_C(86400000000), NULL,                   \
       "time between checkpoints")                                                                  \
     X(connections, COUNT, "10000", 1, 1000000, NULL, "connections, over all shards")               \

@@ -150,6 +150,16 @@ static bool places_put(const struct engine *engine, Fst__StatusReply *reply) {
            field_put(f, n, "last_checkpoint", "%s", checkpoint);
 }
 
+/* How the logs are synced, and what each way took at the start, if it was measured. */
+static bool sync_put(const struct engine *engine, Fst__StatusReply *reply) {
+    Fst__Field ***f = &reply->fields;
+    size_t *n = &reply->n_fields;
+    const struct sync_calibration *sync = &engine->sync;
+    if (!field_put(f, n, "sync_method", "%s", log_sync_method_name(sync->method))) return false;
+    return sync->rounds == 0 || (field_put(f, n, "dsync_us", "%" PRId64, sync->dsync_us) &&
+                                 field_put(f, n, "fdatasync_us", "%" PRId64, sync->fdatasync_us));
+}
+
 /* ---- all of it ---- */
 
 static bool memory_fields_put(const struct engine *engine, Fst__StatusReply *reply) {
@@ -183,7 +193,7 @@ static bool fields_put(struct control *control, Fst__StatusReply *reply,
            field_put(f, n, "api_keys", "%u", access_keys_count(definitions->access)) &&
            field_put(f, n, "rows", "%" PRIu64, sum->rows_count) &&
            field_put(f, n, "splits", "%" PRIu64, sum->splits) && memory_fields_put(engine, reply) &&
-           places_put(engine, reply);
+           sync_put(engine, reply) && places_put(engine, reply);
 }
 
 enum fst_status control_status(struct control *control, Fst__StatusReply **reply_out) {

@@ -18,6 +18,7 @@
 #include "query/get.h"
 #include "registry/registry.h"
 #include "shard/message.h"
+#include "storage/log/sync_calibration.h"
 
 enum {
     ENGINE_SHARDS_MAX = 128,
@@ -72,6 +73,7 @@ struct engine {
     struct engine_limits limits;
     struct conns_total connections; /* of all shards */
     struct engine_places places;
+    struct sync_calibration sync; /* how the logs are synced */
     struct partition_budget budget;
     struct mailboxes mailboxes;
     struct io_ring **rings;  /* per shard, to wake it */

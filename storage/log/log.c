@@ -42,6 +42,10 @@ struct log {
     uint32_t prepared_sequence;   /* the background thread's: of the last file made */
 };
 
+const char *log_sync_method_name(enum log_sync_method method) {
+    return method == LOG_SYNC_FDATASYNC ? "fdatasync" : "dsync";
+}
+
 /* ---- files ---- */
 
 static struct log_file_id file_id(const struct log *log, uint32_t sequence) {
@@ -110,7 +114,8 @@ static int file_make(const struct log *log, uint32_t sequence, io_file *file_out
     int closed = io->ops->close(io, file);
     if (result == 0) result = closed;
     if (result == 0) result = io->ops->sync_dir(io, log->dir);
-    if (result == 0) result = io->ops->open(io, path, flags | IO_OPEN_DSYNC, file_out);
+    if (log->options.sync_method == LOG_SYNC_DSYNC) flags |= IO_OPEN_DSYNC;
+    if (result == 0) result = io->ops->open(io, path, flags, file_out);
     if (result < 0) (void)io->ops->unlink(io, path);
     return result;
 }
@@ -329,7 +334,7 @@ bool log_seal(struct log *log, struct log_write *write_out) {
     FST_ASSERT(bytes == padded_bytes);
     *write_out = (struct log_write){
         .file = log->file,
-        .is_dsync = true,
+        .is_dsync = log->options.sync_method == LOG_SYNC_DSYNC,
         .data = group->memory,
         .bytes = bytes,
         .offset = log->write_offset,

@@ -90,6 +90,14 @@ struct log_rows_header {
 };
 static_assert(sizeof(struct log_rows_header) == 32, "stored as it is");
 
+/* How a write of the log becomes durable. */
+enum log_sync_method {
+    LOG_SYNC_DSYNC,     /* the file syncs each write */
+    LOG_SYNC_FDATASYNC, /* a sync goes behind each write */
+};
+
+const char *log_sync_method_name(enum log_sync_method method);
+
 struct log_options {
     uint8_t store_id[STORE_ID_BYTES];
     uint32_t epoch;
@@ -100,6 +108,7 @@ struct log_options {
     /* Of the first one, which is filled while everybody waits for the start; 0: file_bytes. */
     uint64_t first_file_bytes;
     uint32_t groups_in_flight_max; /* 1 to LOG_GROUPS_IN_FLIGHT_MAX */
+    enum log_sync_method sync_method;
 };
 
 struct log;
@@ -122,7 +131,7 @@ bool log_is_filling(const struct log *log);
 
 struct log_write {
     io_file file;
-    bool is_dsync;
+    bool is_dsync; /* otherwise the write has ended only when a sync behind it has */
     const uint8_t *data;
     size_t bytes;
     uint64_t offset;
@@ -141,9 +150,9 @@ uint32_t log_flying_max(const struct log *log);
  * appending, stays exactly if is_kept[i]. */
 void log_retain(struct log *log, const bool *is_kept);
 
-/* The write of a sealed group ended. `result` is 0 or -errno; any failure is final and answered
- * with FST_IO_ERROR, then and for all writes that end later: nothing that is not durable may be
- * acknowledged and the process must end. */
+/* The write of a sealed group ended, with the sync behind it. `result` is 0 or -errno; any failure
+ * is final and answered with FST_IO_ERROR, then and for all writes that end later: nothing that is
+ * not durable may be acknowledged and the process must end. */
 FST_MUST_USE enum fst_status log_complete(struct log *log, uint64_t group, int result);
 
 /* The oldest durable group that was not released; 0 if there is none. */

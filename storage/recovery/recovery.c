@@ -59,6 +59,7 @@ static enum fst_status folder_open(struct opening *o) {
     result = io->ops->mkdir(io, path);
     if (result != 0) return path_fail(o, result, path);
     snprintf(o->store->log_dir, sizeof o->store->log_dir, "%s", path);
+    if (o->options->locked) o->options->locked(o->options->locked_context, o->store->log_dir);
     return FST_OK;
 }
 

@@ -35,6 +35,10 @@ struct recovery_options {
     uint64_t meta_bytes;     /* the most LMDB may grow to */
     struct epoch *epoch;     /* for the partitions */
     struct partition_budget *budget;
+    /* Called once, when the store is this process's own and has its log folder, before anything is
+     * read. NULL for nobody. */
+    void (*locked)(void *context, const char *log_dir);
+    void *locked_context;
 };
 
 /* The registry, which storage does not know: changes in, catalogs out. */

@@ -17,9 +17,11 @@ EXIT_LOG_WRITE = 4
 KEY = struct.pack("<q", 7)
 
 
+@pytest.mark.parametrize("method", ["dsync", "fdatasync"])
 @pytest.mark.parametrize("io", ["uring", "epoll"])
-def test_log_write_fails(make_server, io):
-    server = make_server(io=io, shards=2).start("--checkpoint-interval", "1h")
+def test_log_write_fails(make_server, io, method):
+    server = make_server(io=io, shards=2)
+    server.start("--checkpoint-interval", "1h", "--sync-method", method)
     server.apply(DEFINITIONS)
     c = server.connect(client_id=77)
     layout = c.writing("t.profile", "age")

@@ -117,7 +117,8 @@ def test_kill_cycles(make_server, io):
             server.options[server.options.index("--shards") + 1] = str(rng.choice([1, 2, 3, 7]))
         if how == 2:
             shutil.rmtree(server.data / "meta")
-        server.start("--checkpoint-interval", "100ms")
+        method = rng.choice(["auto", "dsync", "fdatasync"])
+        server.start("--checkpoint-interval", "100ms", "--sync-method", method)
         verify(server, acked, sent)
     assert written > 0
 

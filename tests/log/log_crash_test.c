@@ -1,8 +1,9 @@
 /* Writes logs, ends the process or cuts the power at random moments, and shows after each that
  * exactly the acknowledged records are read, plus at most whole groups that were in flight, in
- * order. Up to five groups are in flight and are written in any order. Old logs are ended by
- * log_trim now and then, which is cut short, too. The oracle is the last record of every group, and
- * which groups were written. */
+ * order. Up to five groups are in flight and are written in any order, through a file that syncs
+ * each write, or with a sync behind each, which may come much later. Old logs are ended by log_trim
+ * now and then, which is cut short, too. The oracle is the last record of every group, and which
+ * groups were written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,13 +18,14 @@ enum { STORES = 12, ROUNDS = 25, STEPS_MAX = 120 };
 
 /* How often what happened, over all stores. */
 struct tally {
-    uint32_t torn, whole, failed, trimmed, cut_short;
+    uint32_t torn, whole, failed, unsynced, trimmed, cut_short;
 };
 
 /* A group of this epoch. */
 struct model_group {
-    uint64_t last; /* number of its last record */
-    bool is_written;
+    uint64_t last;   /* number of its last record */
+    bool is_taken;   /* written, but a sync must follow */
+    bool is_written; /* and synced */
     struct log_write write;
 };
 
@@ -37,6 +39,7 @@ struct model {
     uint64_t durable_group;
     uint32_t flying[LOG_GROUPS_IN_FLIGHT_MAX];
     uint32_t flying_count;
+    bool is_sync_failed;               /* in this epoch: files show what the disk will never have */
     struct log_position known[ROUNDS]; /* what was acknowledged, per epoch */
     uint32_t known_count;
     struct log_fixture_found found; /* by the last reading */
@@ -75,7 +78,18 @@ static void groups_release(struct model *model) {
     }
 }
 
-/* Writes one of the groups in flight. False when the process must end. */
+/* The write, or the sync that must follow it. 0 or -errno; some sectors change, or are made
+ * durable, also when it fails. */
+static int group_step(struct model *model, struct model_group *group, bool is_failing) {
+    struct io *io = model->fixture.io;
+    const struct log_write *write = &group->write;
+    enum io_sim_call call = group->is_taken ? IO_SIM_SYNC : IO_SIM_PWRITE;
+    if (is_failing) io_sim_fail(model->fixture.sim, call, 1, EIO);
+    if (group->is_taken) return io->ops->sync(io, write->file);
+    return io_write_full(io, write->file, write->data, write->bytes, write->offset);
+}
+
+/* Writes or syncs one of the groups in flight. False when the process must end. */
 static bool group_write(struct model *model) {
     struct log_fixture *fixture = &model->fixture;
     if (model->flying_count == 0) return true;
@@ -84,10 +98,14 @@ static bool group_write(struct model *model) {
     const struct log_write *write = &group->write;
     if (chance(model, 40)) return false; /* before anything was written */
     bool is_failing = chance(model, 20);
-    if (is_failing) io_sim_fail(fixture->sim, IO_SIM_PWRITE, 1, EIO); /* some sectors change */
-    int result = io_write_full(fixture->io, write->file, write->data, write->bytes, write->offset);
+    int result = group_step(model, group, is_failing);
     assert_int_equal(result < 0, is_failing);
+    if (!is_failing && !write->is_dsync && !group->is_taken) {
+        group->is_taken = true;
+        return true;
+    }
     group->is_written = !is_failing;
+    model->is_sync_failed = is_failing && group->is_taken;
     if (!is_failing && chance(model, 40)) return false; /* written, but nobody knows */
     enum fst_status status = log_complete(fixture->log, write->group, result);
     assert_int_equal(status, result < 0 ? FST_IO_ERROR : FST_OK);
@@ -130,6 +148,7 @@ static bool epoch_open(struct model *model) {
     fixture->options.epoch += 1;
     fixture->options.shard = (uint32_t)(log_fixture_random(&model->random) % 3);
     fixture->options.groups_in_flight_max = 1 + (uint32_t)(log_fixture_random(&model->random) % 5);
+    fixture->options.sync_method = chance(model, 2) ? LOG_SYNC_DSYNC : LOG_SYNC_FDATASYNC;
     if (chance(model, 8)) {
         io_sim_fail(fixture->sim, IO_SIM_ANY, 1 + log_fixture_random(&model->random) % 8, EIO);
     }
@@ -143,10 +162,14 @@ static bool epoch_open(struct model *model) {
 
 static void process_end(struct model *model) {
     struct log_fixture *fixture = &model->fixture;
-    if (chance(model, 3))
+    for (uint32_t i = 0; i < model->flying_count; i++) {
+        model->tally->unsynced += model->groups[model->flying[i]].is_taken;
+    }
+    if (chance(model, 3) && !model->is_sync_failed)
         io_sim_kill(fixture->sim);
     else
         io_sim_crash(fixture->sim);
+    model->is_sync_failed = false;
     log_close(fixture->log); /* Its files are gone; its memory is not. */
     fixture->log = NULL;
 }
@@ -232,9 +255,11 @@ static void test_acknowledged_records_survive(void **state) {
     uint64_t seed = log_fixture_seed(5);
     struct tally tally = {0};
     for (int store = 0; store < STORES; store++) store_run(log_fixture_random(&seed), &tally);
-    print_message("groups in flight: torn %u, whole %u; failed writes %u; trims %u, cut short %u\n",
-                  tally.torn, tally.whole, tally.failed, tally.trimmed, tally.cut_short);
-    assert_true(tally.torn > 5 && tally.whole > 5 && tally.failed > 5);
+    print_message(
+        "groups in flight: torn %u, whole %u; failed writes %u; not synced %u; trims %u, cut "
+        "short %u\n",
+        tally.torn, tally.whole, tally.failed, tally.unsynced, tally.trimmed, tally.cut_short);
+    assert_true(tally.torn > 5 && tally.whole > 5 && tally.failed > 5 && tally.unsynced > 5);
     assert_true(tally.trimmed > 5 && tally.cut_short > 5);
 }
 

@@ -358,6 +358,38 @@ static void test_a_failed_write_is_final(void **state) {
     log_fixture_deinit(&fixture);
 }
 
+/* A group that is written is there after a power cut, with fdatasync once it is synced. Without the
+ * sync it is lost with some seeds. */
+static void test_when_a_group_is_durable(void **state) {
+    (void)state;
+    for (int method = LOG_SYNC_DSYNC; method <= LOG_SYNC_FDATASYNC; method++) {
+        uint32_t lost[2] = {0};
+        for (uint64_t i = 0; i < 40; i++) {
+            struct log_fixture fixture;
+            struct log_fixture_found found;
+            struct log_reader_options options = {0};
+            struct log_write write;
+            bool is_synced = i % 2 == 1;
+            log_fixture_init(&fixture, i);
+            fixture.options.sync_method = (enum log_sync_method)method;
+            log_fixture_open(&fixture, 1, 0);
+            assert_true(log_fixture_append(&fixture));
+            assert_true(log_seal(fixture.log, &write));
+            assert_int_equal(write.is_dsync, method == LOG_SYNC_DSYNC);
+            struct io *io = fixture.io;
+            assert_int_equal(io_write_full(io, write.file, write.data, write.bytes, write.offset),
+                             0);
+            if (is_synced) assert_int_equal(io->ops->sync(io, write.file), 0);
+            io_sim_crash(fixture.sim);
+            assert_int_equal(log_fixture_read(&fixture, &options, 1, &found), FST_OK);
+            lost[is_synced] += found.next == 1;
+            log_fixture_deinit(&fixture);
+        }
+        assert_int_equal(lost[true], 0);
+        assert_int_equal(lost[false] > 0, method == LOG_SYNC_FDATASYNC);
+    }
+}
+
 static void test_an_epoch_is_never_opened_twice(void **state) {
     (void)state;
     struct log_fixture fixture;
@@ -452,6 +484,7 @@ int main(void) {
         cmocka_unit_test(test_open_fails_at_each_call),
         cmocka_unit_test(test_prepare_fails_at_each_call),
         cmocka_unit_test(test_a_failed_write_is_final),
+        cmocka_unit_test(test_when_a_group_is_durable),
         cmocka_unit_test(test_an_epoch_is_never_opened_twice),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_files_are_prepared_beside_the_shard),
