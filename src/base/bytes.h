@@ -69,9 +69,10 @@ struct reader {
     bool failed; /* Sticky: something was asked for beyond the end. */
 };
 
+/* `data` may be NULL if there are no bytes. */
 static inline struct reader reader_of(const void *data, size_t bytes) {
     const uint8_t *at = data;
-    return (struct reader){.at = at, .end = at + bytes, .failed = false};
+    return (struct reader){.at = at, .end = at ? at + bytes : at, .failed = false};
 }
 static inline size_t reader_left(const struct reader *r) {
     return (size_t)(r->end - r->at);

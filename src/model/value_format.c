@@ -16,8 +16,10 @@ struct sink {
 static void sink_put(struct sink *sink, const void *data, size_t bytes) {
     size_t room = (size_t)(sink->end - sink->at);
     size_t stored = bytes < room ? bytes : room;
-    if (stored > 0) memcpy(sink->at, data, stored);
-    sink->at += stored;
+    if (stored > 0) { /* Else there may be no text at all. */
+        memcpy(sink->at, data, stored);
+        sink->at += stored;
+    }
     sink->needed += bytes;
 }
 
@@ -178,7 +180,7 @@ size_t value_format(struct type type, struct bytes value, char *text_out, size_t
     FST_ASSERT(type_is_valid(type));
     struct sink sink = {.needed = 0};
     sink.at = text_out;
-    sink.end = text_out + text_bytes;
+    sink.end = text_out ? text_out + text_bytes : text_out;
     if (type.kind == TYPE_VECTOR) {
         array_format((struct type){.kind = TYPE_FLOAT32}, type.elements, value, &sink);
     } else if (type.kind == TYPE_LIST) {
