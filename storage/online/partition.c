@@ -47,6 +47,7 @@ static bool header_is_trusted(const struct partition *partition, uint64_t file_b
 }
 
 static void budget_give_back(const struct partition *partition) {
+    if (partition->is_torn) return; /* It has nothing. */
     uint64_t bytes = (uint64_t)partition->table.header->slabs.extents_count * TABLE_EXTENT_BYTES +
                      partition->flying_bytes;
     atomic_fetch_sub(&partition->options.budget->used_bytes, bytes);
@@ -230,9 +231,11 @@ enum fst_status partition_clear(struct partition *partition) {
     partition->hand_place = 0;
     partition->unkept_run = 0;
     partition->is_evicting = false;
+    partition->is_torn = true;
     int result = file_empty(partition);
     if (result != 0) return fst_status_from_errno(result);
     if (!fixed_reserve(&partition->table)) return FST_DISK_FULL;
+    partition->is_torn = false;
     return table_init(partition);
 }
 

@@ -24,6 +24,7 @@ struct partition {
     struct partition_options options; /* path is not kept */
     io_file file;
     size_t mapped_bytes;
+    bool is_torn; /* clearing it failed: its header may be beyond the end of the file */
     uint8_t *scratch;
     uint32_t sweep_extent, sweep_place; /* where the sweep goes on */
     uint32_t hand_extent, hand_place;   /* where the eviction goes on */
