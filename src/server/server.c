@@ -130,6 +130,7 @@ static enum fst_status store_open(struct server *server, struct fst_error *error
         .budget = &engine->budget,
         .locked = store_locked,
         .locked_context = server,
+        .threads_count = server_options_processors(),
     };
     FST_TRY(registry_create(&server->registry));
     struct recovery_registry registry = {

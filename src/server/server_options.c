@@ -66,12 +66,16 @@ void server_options_help(FILE *out) {
                  "            4 a log write failed: start again, it recovers from disk\n");
 }
 
-uint32_t server_options_shards(const struct server_options *options) {
-    if (options->shards > 0) return (uint32_t)options->shards;
+uint32_t server_options_processors(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    int count = CPU_COUNT(&set);
-    return count < ENGINE_SHARDS_MAX ? (uint32_t)count : ENGINE_SHARDS_MAX;
+    return (uint32_t)CPU_COUNT(&set);
+}
+
+uint32_t server_options_shards(const struct server_options *options) {
+    if (options->shards > 0) return (uint32_t)options->shards;
+    uint32_t count = server_options_processors();
+    return count < ENGINE_SHARDS_MAX ? count : ENGINE_SHARDS_MAX;
 }
 
 uint32_t server_options_shard_connections(const struct server_options *options,

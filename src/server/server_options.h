@@ -61,6 +61,9 @@ FST_MUST_USE enum fst_status server_options_parse(struct server_options *options
                                                   struct fst_error *error);
 void server_options_help(FILE *out);
 
+/* Processors that this process may use. */
+uint32_t server_options_processors(void);
+
 /* Number of shards: the option, or the processors this process may use. */
 uint32_t server_options_shards(const struct server_options *options);
 

@@ -53,6 +53,8 @@ struct log_reader {
     struct log_file file;
     struct log_state state;
     struct log_record_header last; /* the last record visited; type 0: none */
+    uint64_t files_begun;          /* of files_count, which are to be read */
+    uint64_t files_count;
 };
 
 /* ---- failing ---- */
@@ -107,7 +109,11 @@ static enum fst_status window_move(struct log_reader *reader, uint64_t offset, s
     if (result < 0) return io_failure(reader, "read", result);
     window->offset = offset;
     window->bytes = want;
-    return FST_OK;
+    if (!reader->visitor->piece) return FST_OK;
+    uint64_t part = offset * LOG_FILE_PARTS / reader->file.bytes;
+    return reader->visitor->piece(reader->visitor->context,
+                                  (reader->files_begun - 1) * LOG_FILE_PARTS + part,
+                                  reader->files_count * LOG_FILE_PARTS);
 }
 
 /* `bytes` bytes of the file at `offset`, which the caller knows to be inside it. Borrowed until the
@@ -530,6 +536,7 @@ static enum fst_status log_read_one(struct log_reader *reader, const struct log_
     }
     for (uint32_t i = 0; i < files_count; i++) {
         bool is_last = i + 1 == files_count;
+        reader->files_begun += 1;
         if (i > 0 && files[i].sequence != files[i - 1].sequence + 1) {
             log_file_format_name(&files[i - 1], reader->file.name);
             return damage(reader, 0, "the file after this one is missing: expected sequence %u",
@@ -579,6 +586,9 @@ enum fst_status log_read(struct io *io, const char *dir, const struct log_reader
     };
     struct log_folder folder;
     FST_TRY(log_folder_init(&folder, io, dir, options->store_id, error));
+    for (uint32_t i = 0; i < folder.files_count; i++) {
+        reader.files_count += folder.files[i].epoch >= options->done_epoch;
+    }
     enum fst_status status = absent_check(&reader, &folder);
     for (uint32_t i = 0, end; status == FST_OK && i < folder.files_count; i = end) {
         end = log_folder_find_end(&folder, i);

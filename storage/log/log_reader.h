@@ -35,7 +35,7 @@
 
 #include "storage/log/log.h"
 
-enum { LOG_TORN_MAX = 64 };
+enum { LOG_TORN_MAX = 64, LOG_FILE_PARTS = 1024 };
 
 /* A place in one log: all groups up to and including `group` are behind it. */
 struct log_position {
@@ -95,6 +95,8 @@ struct log_visitor {
                               const uint8_t *body, const struct log_place *place);
     /* After the records of a log: its last valid group, or what is done if there is none. */
     enum fst_status (*end)(void *context, const struct log_position *last);
+    /* Before the records of about 1 MiB: how far the reading is, with LOG_FILE_PARTS to a file. */
+    enum fst_status (*piece)(void *context, uint64_t done, uint64_t total);
 };
 
 /* FST_NO_MEMORY. */

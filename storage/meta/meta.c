@@ -747,6 +747,15 @@ enum fst_status meta_visit_partition(struct meta *meta, uint16_t partition,
     return meta_read(meta, visitor, bytes_of(key.data, key.bytes), error);
 }
 
+uint64_t meta_rows_count(struct meta *meta) {
+    MDB_txn *txn;
+    MDB_stat rows = {.ms_entries = 0};
+    if (mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &txn) != 0) return 0;
+    int result = mdb_stat(txn, meta->dbis[ROWS], &rows);
+    mdb_txn_abort(txn);
+    return result == 0 ? rows.ms_entries : 0;
+}
+
 uint64_t meta_used_bytes(struct meta *meta) {
     MDB_envinfo info;
     MDB_stat stat_env;

@@ -125,6 +125,8 @@ FST_MUST_USE enum fst_status meta_visit_partition(struct meta *meta, uint16_t pa
                                                   const struct meta_visitor *visitor,
                                                   struct fst_error *error);
 
+/* About how many rows there are: one of several pieces counts as often. 0 if LMDB does not say. */
+uint64_t meta_rows_count(struct meta *meta);
 /* Bytes of the file that are in use. */
 uint64_t meta_used_bytes(struct meta *meta);
 

@@ -11,6 +11,7 @@
 #include "storage/log/log_trim.h"
 #include "storage/recovery/identity.h"
 #include "storage/recovery/replay.h"
+#include "storage/recovery/restore.h"
 #include "storage/recovery/table_room.h"
 
 enum { PATH_BYTES = 1024, BOOT_TEXT_BYTES = 64 };
@@ -23,12 +24,14 @@ struct opening {
     struct fst_error *error;
     bool is_new;
     bool is_meta_lost;
-    bool is_checkpoint_damaged;    /* rows in LMDB that are needed fail their check */
     struct log_positions done;     /* of checkpoints, from LMDB */
     uint32_t done_epoch;           /* likewise: logs of epochs before it are done as a whole */
     struct log_positions ends;     /* of the logs that were read */
     uint64_t lsns[PARTITIONS_MAX]; /* of the checkpoint */
     struct catalog *catalog;
+    char table_dir[TABLE_ROOM_PATH_BYTES]; /* of this store */
+    struct restore restore;
+    struct progress progress;
 };
 
 /* ---- the folder ---- */
@@ -219,119 +222,26 @@ static enum fst_status table_dir_make(struct opening *o, char path_out[TABLE_ROO
     return result == 0 ? FST_OK : path_fail(o, result, path_out);
 }
 
-static enum fst_status row_restore(void *context, const struct meta_row *row) {
-    struct opening *o = context;
-    const struct view *view =
-        row->view_id < o->catalog->views_by_id_count ? o->catalog->views_by_id[row->view_id] : NULL;
-    if (!view || !view_has_revision(view, row->revision)) return FST_CORRUPT;
-    const struct row_layout *layout = view_layout(view, row->revision);
-    if (row->image.bytes != layout->image_bytes) return FST_CORRUPT;
-    FST_TRY(row_check(layout, row->image.data, row->heap.data, row->heap.bytes));
-    o->report->checkpoint_rows += 1;
-    return partition_restore_row(o->store->partitions[row->partition], view, row->revision,
-                                 row->lsn, row->image.data, row->heap.data);
-}
-
-static enum fst_status client_restore(void *context, uint16_t partition, uint64_t client_id,
-                                      uint64_t sequence, uint64_t recent) {
-    struct opening *o = context;
-    return partition_restore_client(o->store->partitions[partition], client_id, sequence, recent);
-}
-
-static enum fst_status nothing_row(void *context, const struct partition_row *row) {
-    (void)context;
-    (void)row;
-    return FST_OK;
-}
-
-static enum fst_status nothing_removed(void *context, uint32_t view_id, struct bytes key) {
-    (void)context;
-    (void)view_id;
-    (void)key;
-    return FST_OK;
-}
-
-static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence,
-                                      uint64_t recent) {
-    (void)context;
-    (void)client_id;
-    (void)sequence;
-    (void)recent;
-    return FST_OK;
-}
-
-/* What was just restored is what LMDB holds: the next checkpoint need not write it again. */
-static enum fst_status marks_clear(struct opening *o, struct partition *partition) {
-    struct partition_visitor visitor = {
-        .row = nothing_row, .removed = nothing_removed, .client = nothing_client};
-    enum fst_status status = partition_visit(partition, true, o->catalog, &visitor);
-    partition_visit_end(partition, status == FST_OK);
-    return status;
-}
-
-static enum fst_status partition_restore(struct opening *o, uint32_t p) {
-    if (o->is_meta_lost || o->is_new) return FST_OK; /* All of it comes from the log. */
-    struct meta_visitor visitor = {.context = o, .row = row_restore, .client = client_restore};
-    enum fst_status status = meta_visit_partition(o->store->meta, (uint16_t)p, &visitor, o->error);
-    if (status == FST_CORRUPT) o->is_checkpoint_damaged = true;
-    if (status != FST_OK) return status;
-    partition_restore_lsn(o->store->partitions[p], o->lsns[p]);
-    return marks_clear(o, o->store->partitions[p]);
-}
-
-static enum fst_status partition_start(struct opening *o, uint32_t p, const char *dir,
-                                       const uint8_t boot_id[16]) {
-    char path[PATH_BYTES + 16];
-    snprintf(path, sizeof path, "%s/p%04u", dir, p);
-    /* A partition may come to hold much more than its share; pages that are not touched cost
-     * nothing. */
-    uint64_t share = o->options->budget->limit_bytes / o->store->partitions_count;
-    struct partition_options options = {
-        .io = o->options->io,
-        .epoch = o->options->epoch,
-        .budget = o->options->budget,
-        .secret = o->store->secret,
-        .partition = p,
-        .reserve_bytes = bytes_align(4 * share + (64 << 20), 1 << 20),
-        .path = path,
-    };
-    memcpy(options.store_id, o->store->store_id, STORE_ID_BYTES);
-    memcpy(options.boot_id, boot_id, 16);
-    enum partition_origin origin;
-    FST_TRY(partition_open(&o->store->partitions[p], &options, &origin, o->error));
-    struct partition *partition = o->store->partitions[p];
-    if (origin == PARTITION_MAPPED && partition_applied_lsn(partition) < o->lsns[p]) {
-        /* A table of an earlier time: the logs it lacks may not be read any more. */
-        FST_TRY(partition_clear(partition));
-        origin = PARTITION_DISTRUSTED;
-    }
-    if (origin == PARTITION_MAPPED) {
-        o->report->mapped += 1;
-        return FST_OK;
-    }
-    if (o->is_new)
-        o->report->made += 1;
-    else
-        o->report->restored += 1;
-    return partition_restore(o, p);
-}
-
 static enum fst_status partitions_start(struct opening *o) {
-    uint8_t boot_id[16];
-    char dir[TABLE_ROOM_PATH_BYTES];
-    boot_id_make(o->options->io, o->store->epoch, boot_id);
-    FST_TRY(table_dir_make(o, dir));
+    struct restore *restore = &o->restore;
+    *restore = (struct restore){
+        .store = o->store,
+        .options = o->options,
+        .table_dir = o->table_dir,
+        .lsns = o->lsns,
+        .is_new = o->is_new,
+        .has_checkpoint = !o->is_new && !o->is_meta_lost,
+        .progress = &o->progress,
+        .report = o->report,
+        .error = o->error,
+    };
+    boot_id_make(o->options->io, o->store->epoch, restore->boot_id);
+    FST_TRY(table_dir_make(o, o->table_dir));
     o->store->partitions = calloc(o->store->partitions_count, sizeof *o->store->partitions);
     if (!o->store->partitions) return fst_error_set(o->error, FST_NO_MEMORY, "no memory");
     FST_TRY(o->registry->catalog(o->registry->context, &o->catalog));
-    for (uint32_t p = 0; p < o->store->partitions_count; p++) {
-        enum fst_status status = partition_start(o, p, dir, boot_id);
-        if (status == FST_OK) continue;
-        if (o->error->status == status) return status;
-        return fst_error_set(o->error, status, "partition %u could not be restored: %s", p,
-                             fst_status_text(status));
-    }
-    return FST_OK;
+    restore->catalog = o->catalog;
+    return restore_run(restore);
 }
 
 /* ---- log ---- */
@@ -350,14 +260,11 @@ static enum fst_status ahead_restore(struct opening *o, const struct replay *rep
                                      bool *is_any_out) {
     *is_any_out = false;
     for (uint32_t p = 0; p < o->store->partitions_count; p++) {
-        if (!table_is_ahead(o, replay, p)) continue;
-        *is_any_out = true;
-        o->report->mapped -= 1;
-        o->report->restored += 1;
-        FST_TRY(partition_clear(o->store->partitions[p]));
-        FST_TRY(partition_restore(o, p));
+        o->restore.is_wanted[p] = table_is_ahead(o, replay, p);
+        *is_any_out |= o->restore.is_wanted[p];
     }
-    return FST_OK;
+    o->restore.catalog = o->catalog;
+    return *is_any_out ? restore_run_again(&o->restore) : FST_OK;
 }
 
 static enum fst_status logs_replay(struct opening *o) {
@@ -370,6 +277,8 @@ static enum fst_status logs_replay(struct opening *o) {
         .done = &o->done,
         .done_epoch = o->done_epoch,
         .ends = &o->ends,
+        .progress = &o->progress,
+        .is_rebuild = o->restore.is_filling || o->is_meta_lost,
         .error = o->error,
     };
     enum fst_status status = replay_run(&replay, o->report);
@@ -446,7 +355,7 @@ static enum fst_status store_start(struct opening *o) {
     FST_TRY(meta_prepare(o));
     enum fst_status status = partitions_start(o);
     if (status == FST_OK) status = logs_replay(o);
-    if (status == FST_CORRUPT && o->is_checkpoint_damaged) status = rows_rebuild(o);
+    if (status == FST_CORRUPT && o->restore.is_damaged) status = rows_rebuild(o);
     if (status != FST_OK) return status;
     FST_TRY(epoch_begin(o));
     logs_end(o);
@@ -469,11 +378,15 @@ enum fst_status recovery_open(struct store *store_out, const struct recovery_opt
         .error = error ? error : &own,
     };
     o.error->status = FST_OK;
+    progress_init(&o.progress, options);
     enum fst_status status = change_queue_create(&store_out->changes);
     if (status == FST_OK) status = store_start(&o);
-    if (status != FST_OK && o.error->status == FST_OK) {
+    if (status == FST_CLOSED) {
+        fst_error_set(o.error, status, "%s: stopped before it was whole", options->data_dir);
+    } else if (status != FST_OK && o.error->status == FST_OK) {
         fst_error_set(o.error, status, "%s: %s", options->data_dir, fst_status_text(status));
     }
+    progress_deinit(&o.progress);
     free(o.done.items);
     free(o.ends.items);
     catalog_destroy(o.catalog);

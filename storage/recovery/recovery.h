@@ -17,7 +17,7 @@
  *   V2  LSNs of a partition have no gap: a gap is damage, and named.
  *   V3  Nothing is written before STORE, meta and logs were found to belong to one store.
  *
- * Threads: one, before all others.
+ * Threads: one calls, before all others; tables are restored by several (restore.h).
  * Memory:  the store owns meta, changes and partitions; recovery_close gives them back.
  */
 #ifndef STORAGE_RECOVERY_RECOVERY_H
@@ -26,6 +26,18 @@
 #include "storage/log/log_reader.h"
 #include "storage/meta/change_queue.h"
 #include "storage/online/partition.h"
+
+enum recovery_phase {
+    RECOVERY_ROWS, /* tables are filled from the checkpoint; done and total are rows */
+    RECOVERY_LOG,  /* the log is read; done and total are parts of its files */
+};
+
+/* How far it is; the total is an estimate, and never less than what is done. */
+struct recovery_progress {
+    enum recovery_phase phase;
+    uint64_t done;
+    uint64_t total;
+};
 
 struct recovery_options {
     struct io *io;
@@ -39,6 +51,12 @@ struct recovery_options {
      * read. NULL for nobody. */
     void (*locked)(void *context, const char *log_dir);
     void *locked_context;
+    uint32_t threads_count; /* that restore tables: 1 (or 0) to RESTORE_THREADS_MAX, or as many */
+    /* Called now and then by one thread at a time, from the moment it is known that tables must be
+     * rebuilt or that much log must be read; not at all if they can be served at once. False: stop,
+     * and answer FST_CLOSED. May be NULL. */
+    bool (*progress)(void *context, const struct recovery_progress *progress);
+    void *progress_context;
 };
 
 /* The registry, which storage does not know: changes in, catalogs out. */
@@ -74,7 +92,8 @@ struct store {
 };
 
 /* FST_BUSY when another process has it open; FST_CORRUPT with file, offset and LSN for damage;
- * FST_INVALID when the folder is something else. */
+ * FST_INVALID when the folder is something else; FST_CLOSED when progress() said so. What a
+ * recovery that ended early leaves behind is taken on, or thrown away, by the next. */
 FST_MUST_USE enum fst_status recovery_open(struct store *store_out,
                                            const struct recovery_options *options,
                                            const struct recovery_registry *registry,

@@ -6,6 +6,9 @@
 #include "base/assert.h"
 #include "base/logger.h"
 
+/* Reading so much log takes some 100 ms, and is nothing to tell of if the tables have it all. */
+enum { PIECES_QUIET = 256 };
+
 static enum fst_status damage(const struct replay *replay, const struct log_place *place,
                               uint64_t lsn, const char *what) {
     return fst_error_set(replay->error, FST_CORRUPT,
@@ -82,12 +85,20 @@ static enum fst_status end_visit(void *context, const struct log_position *last)
     return log_positions_append(replay->ends, last);
 }
 
+static enum fst_status piece_visit(void *context, uint64_t done, uint64_t total) {
+    struct replay *replay = context;
+    replay->pieces_read += 1;
+    if (!replay->is_rebuild && replay->pieces_read <= PIECES_QUIET) return FST_OK;
+    return progress_put(replay->progress, RECOVERY_LOG, done, total);
+}
+
 enum fst_status replay_run(struct replay *replay, struct recovery_report *report) {
     struct log_reader_options options = {.done_epoch = replay->done_epoch,
                                          .done = replay->done->items,
                                          .done_count = replay->done->count};
     memcpy(options.store_id, replay->store->store_id, STORE_ID_BYTES);
-    struct log_visitor visitor = {.context = replay, .record = record_visit, .end = end_visit};
+    struct log_visitor visitor = {
+        .context = replay, .record = record_visit, .end = end_visit, .piece = piece_visit};
     struct log_reader_result result;
     replay->report = report;
     replay->ends->count = 0;

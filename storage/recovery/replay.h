@@ -15,7 +15,7 @@
 #define STORAGE_RECOVERY_REPLAY_H
 
 #include "storage/recovery/identity.h"
-#include "storage/recovery/recovery.h"
+#include "storage/recovery/progress.h"
 
 struct replay {
     struct io *io;
@@ -26,7 +26,10 @@ struct replay {
     uint32_t done_epoch;
     struct log_positions *ends; /* gets the last group of every log that is read */
     uint32_t epoch_max;
-    bool is_meta_lost;             /* every change is to be stored in LMDB again */
+    struct progress *progress;
+    bool is_rebuild;      /* progress is told from the first record on, not only when it is long */
+    uint64_t pieces_read; /* of log files, of 1 MiB */
+    bool is_meta_lost;    /* every change is to be stored in LMDB again */
     uint64_t lsns[PARTITIONS_MAX]; /* the last one the logs have, per partition; 0: none was read */
     struct recovery_report *report;
     struct fst_error *error;

@@ -77,6 +77,7 @@ struct recovery_fixture *recovery_fixture_create(uint64_t seed) {
     (void)snprintf(f->data_dir, sizeof f->data_dir, "%.200s/data", f->root);
     f->budget.limit_bytes = 64 << 20;
     f->meta_bytes = 64 << 20;
+    f->threads_count = 3;
     epoch_init(&f->epoch, 1);
     return f;
 }
@@ -100,15 +101,16 @@ static enum fst_status catalog(void *context, struct catalog **catalog_out) {
 }
 
 static struct recovery_options options_of(struct recovery_fixture *f) {
-    return (struct recovery_options){
-        .io = f->io,
-        .data_dir = f->data_dir,
-        .table_dir = f->table_dir,
-        .partitions_new = FIXTURE_PARTITIONS,
-        .meta_bytes = f->meta_bytes,
-        .epoch = &f->epoch,
-        .budget = &f->budget,
-    };
+    return (struct recovery_options){.io = f->io,
+                                     .data_dir = f->data_dir,
+                                     .table_dir = f->table_dir,
+                                     .partitions_new = FIXTURE_PARTITIONS,
+                                     .meta_bytes = f->meta_bytes,
+                                     .epoch = &f->epoch,
+                                     .budget = &f->budget,
+                                     .threads_count = f->threads_count,
+                                     .progress = f->progress,
+                                     .progress_context = f->progress_context};
 }
 
 static enum fst_status store_open(struct recovery_fixture *f) {

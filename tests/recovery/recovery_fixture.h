@@ -51,6 +51,9 @@ struct recovery_fixture {
     struct epoch epoch;
     struct partition_budget budget;
     uint64_t meta_bytes; /* the most that LMDB may take */
+    uint32_t threads_count;
+    bool (*progress)(void *context, const struct recovery_progress *progress); /* or NULL */
+    void *progress_context;
     struct registry *registry;
     struct catalog *catalog;
     struct store store;
