@@ -21,6 +21,7 @@ struct load_options benchmark_options_of(const struct load_settings *settings) {
                                  .depth = (uint32_t)settings->depth,
                                  .keys_per_read = 1,
                                  .rows_per_write = 1,
+                                 .in_time_ns = (uint64_t)settings->in_time * 1000,
                                  .verify = (enum load_verify)settings->verify,
                                  .seed = settings->seed};
 }

@@ -16,13 +16,22 @@
     X(entities_per_request, COUNT, "1", 1, 10000, NULL, "keys of a read")                          \
     X(rows_per_write, COUNT, "1", 1, 4096, NULL, "rows of a write")                                \
     X(mix, TEXT, "100:0", 0, 0, "R:W", "reads and writes among the requests")                      \
-    X(ack, CHOICE, "durable", 0, 0, "durable|memory", "what writes wait for")
+    X(new_rows, BOOL, "false", 0, 0, NULL,                                                         \
+      "writes are of the next rows that do not exist yet: from --first + --entities on")           \
+    X(ack, CHOICE, "durable", 0, 0, "durable|memory", "what writes wait for")                      \
+    X(deadline, DURATION, "0", 0, UINT64_C(3600000000), NULL,                                      \
+      "sent with each read: the server answers TIMEOUT if it comes to it later; 0: none")          \
+    X(shape, CHOICE, "rows", 0, 0, REPLY_SHAPE_NAMES,                                              \
+      "of the replies; for a matrix all rows are first read once as typed rows, whose versions "   \
+      "it "                                                                                        \
+      "is checked with: nobody else may write meanwhile")
 
 enum { FILL_CONNECTIONS = 8, FILL_DEPTH = 4, FILL_BYTES = 96 << 10 };
 
 struct online_settings {
     struct load_settings load;
     ONLINE_SETTINGS(OPTION_MEMBER)
+    int64_t *versions; /* by key from the first on, for shapes that carry none; NULL: not needed */
 };
 
 static const struct option_spec online_specs[] = {
@@ -81,6 +90,10 @@ static enum fst_status online_dialect_create(const struct benchmark *benchmark,
         .client_id_seed = client_id_random(),
         .is_durable = is_fill || settings->ack == 0,
         .applies = is_fill,
+        .deadline_us = load == &benchmark->measure ? settings->deadline : 0,
+        .shape = load == &benchmark->measure ? (enum reply_shape)settings->shape : SHAPE_ROWS,
+        .versions = settings->versions,
+        .learns_versions = load == &benchmark->read_back && settings->versions,
     };
     return dialect_fstore_create(&options, keys, dialect_out, error);
 }
@@ -127,10 +140,62 @@ static void online_facts_json_dump(const struct benchmark *benchmark, FILE *out)
 static struct floors_sizes read_sizes_of(const struct online_settings *settings) {
     uint32_t keys = (uint32_t)settings->entities_per_request;
     uint32_t features = (uint32_t)settings->load.features;
-    uint32_t row_bytes = FSTORE_ROW_HEAD_BYTES + (features + 63) / 64 * 8 + features * 8;
+    struct fstore_layout layout = {.row_bytes = FSTORE_ROW_HEAD_BYTES + (features + 63) / 64 * 8 +
+                                                features * 8,
+                                   .features_count = features};
+    uint64_t payload = reply_shape_bytes((enum reply_shape)settings->shape, &layout, keys);
     return (struct floors_sizes){.keys_per_read = keys,
                                  .request_bytes = FSTORE_HEADER_BYTES + 32 + keys * 8,
-                                 .reply_bytes = FSTORE_HEADER_BYTES + 8 + keys * row_bytes};
+                                 .reply_bytes = FSTORE_HEADER_BYTES + (uint32_t)payload};
+}
+
+static enum fst_status online_check(const struct online_settings *settings, double write_share,
+                                    struct fst_error *error) {
+    if (write_share < 0)
+        return fst_error_set(error, FST_INVALID, "--mix: expected R:W such as 95:5, found %.64s",
+                             settings->mix);
+    if (!reply_shape_has_versions((enum reply_shape)settings->shape) && write_share > 0 &&
+        !settings->new_rows)
+        return fst_error_set(error, FST_INVALID,
+                             "--shape: a matrix carries no versions, so its rows cannot be "
+                             "written meanwhile: --mix 100:0, or --new-rows");
+    return FST_OK;
+}
+
+/* Room for the versions of all rows, if replies do not carry them. */
+static enum fst_status versions_open(struct online_settings *settings, struct fst_error *error) {
+    settings->versions = NULL;
+    if (reply_shape_has_versions((enum reply_shape)settings->shape)) return FST_OK;
+    settings->versions = calloc(settings->load.entities, sizeof *settings->versions);
+    if (!settings->versions)
+        return fst_error_set(error, FST_NO_MEMORY, "no memory for the versions of all rows");
+    settings->load.verify_load |= settings->load.verify != LOAD_VERIFY_NONE;
+    return FST_OK;
+}
+
+static int online_measure(struct online_settings *settings, double write_share) {
+
+    struct benchmark benchmark = {.table = &online_table,
+                                  .settings = &settings->load,
+                                  .fill = benchmark_options_of(&settings->load),
+                                  .measure = benchmark_options_of(&settings->load),
+                                  .dialect_create = online_dialect_create,
+                                  .settle = online_settle,
+                                  .facts_json_dump = online_facts_json_dump,
+                                  .own = settings};
+    benchmark.measure.keys_per_read = (uint32_t)settings->entities_per_request;
+    benchmark.measure.rows_per_write = (uint32_t)settings->rows_per_write;
+    benchmark.measure.write_share = write_share;
+    benchmark.measure.writes_new = settings->new_rows;
+    benchmark.fill.connections_count = FILL_CONNECTIONS;
+    benchmark.fill.depth = FILL_DEPTH;
+    uint32_t fill_rows = FILL_BYTES / ((uint32_t)settings->load.features * 8 + 16);
+    benchmark.fill.rows_per_write = fill_rows > 1 ? fill_rows : 1;
+    benchmark.read_back = benchmark.fill;
+    benchmark.read_back.verify = LOAD_VERIFY_ALL;
+    benchmark.read_back.keys_per_read = benchmark.fill.rows_per_write;
+    benchmark.sizes = read_sizes_of(settings);
+    return benchmark_run(&benchmark);
 }
 
 int command_online_run(int argc, char **argv) {
@@ -138,29 +203,14 @@ int command_online_run(int argc, char **argv) {
     int exit_code;
     if (!settings_get(&online_table, argc, argv, &settings, &exit_code)) return exit_code;
     double write_share = mix_decode(settings.mix);
-    if (write_share < 0) {
-        fprintf(stderr, "fsbench online: --mix: expected R:W such as 95:5, found %.64s\n",
-                settings.mix);
-        return EXIT_USAGE;
+    struct fst_error error = {.status = FST_OK};
+    enum fst_status status = online_check(&settings, write_share, &error);
+    if (status == FST_OK) status = versions_open(&settings, &error);
+    if (status != FST_OK) {
+        fprintf(stderr, "fsbench online: %s\n", error.text);
+        return settings_exit_of(status);
     }
-    struct benchmark benchmark = {.table = &online_table,
-                                  .settings = &settings.load,
-                                  .fill = benchmark_options_of(&settings.load),
-                                  .measure = benchmark_options_of(&settings.load),
-                                  .dialect_create = online_dialect_create,
-                                  .settle = online_settle,
-                                  .facts_json_dump = online_facts_json_dump,
-                                  .own = &settings};
-    benchmark.measure.keys_per_read = (uint32_t)settings.entities_per_request;
-    benchmark.measure.rows_per_write = (uint32_t)settings.rows_per_write;
-    benchmark.measure.write_share = write_share;
-    benchmark.fill.connections_count = FILL_CONNECTIONS;
-    benchmark.fill.depth = FILL_DEPTH;
-    uint32_t fill_rows = FILL_BYTES / ((uint32_t)settings.load.features * 8 + 16);
-    benchmark.fill.rows_per_write = fill_rows > 1 ? fill_rows : 1;
-    benchmark.read_back = benchmark.fill;
-    benchmark.read_back.verify = LOAD_VERIFY_ALL;
-    benchmark.read_back.keys_per_read = benchmark.fill.rows_per_write;
-    benchmark.sizes = read_sizes_of(&settings);
-    return benchmark_run(&benchmark);
+    exit_code = online_measure(&settings, write_share);
+    free(settings.versions);
+    return exit_code;
 }

@@ -21,7 +21,8 @@
 /* One request in flight. */
 struct request {
     uint64_t begin_ns;   /* when it was sent, or in an open loop when it should have been */
-    uint64_t seed;       /* of its keys; its first key where is_sequential */
+    uint64_t sent_ns;    /* when the kernel took it */
+    uint64_t seed;       /* of its keys; where is_sequential, its first, from the stream's on */
     int64_t version;     /* of the rows it writes */
     uint32_t keys_count; /* keys it reads or rows it writes */
     bool is_write;
@@ -29,11 +30,11 @@ struct request {
     bool is_busy; /* sent and not answered yet */
 };
 
-/* Key number `index` of a request; from keys_count on there is no row. */
+/* Key number `index` of a request; a row has it only if the stream does. */
 static inline uint64_t request_key(const struct request *request, const struct key_stream *keys,
                                    uint32_t index) {
-    if (request->is_sequential) return request->seed + index;
-    uint64_t key = key_stream_get(keys, request->seed, index);
+    if (request->is_sequential) return keys->first + request->seed + index;
+    uint64_t key = keys->first + key_stream_get(keys, request->seed, index);
     bool is_miss = !request->is_write && key_stream_is_miss(keys, request->seed, index);
     return is_miss ? key + keys->keys_count : key;
 }

@@ -70,8 +70,8 @@ static enum fst_status fstore_open(struct dialect *dialect, uint32_t connection,
         return fst_error_set(error, FST_BUSY, "the definition changed meanwhile");
     link->write_handle = write.handle;
     link->write_layout_id = write.layout_id;
-    uint64_t reply_bytes =
-        REPLY_FIXED_BYTES + (uint64_t)self->options.keys_per_read * link->read.row_bytes;
+    uint64_t reply_bytes = FSTORE_HEADER_BYTES + reply_shape_bytes(self->options.shape, &link->read,
+                                                                   self->options.keys_per_read);
     if (reply_bytes > UINT32_MAX / 4)
         return fst_error_set(error, FST_TOO_LARGE, "replies would be too large");
     if (reply_bytes > dialect->reply_bytes_max) dialect->reply_bytes_max = (uint32_t)reply_bytes;
@@ -84,9 +84,9 @@ static size_t get_encode(const struct dialect_fstore *self, const struct link *l
     fstore_header_put(out, bytes, FSTORE_GET, slot, link->read.handle);
     store_u64(out + 16, link->read.layout_id);
     store_i64(out + 24, INT64_MIN); /* as of now */
-    store_i64(out + 32, 0);         /* no deadline */
+    store_i64(out + 32, self->options.deadline_us);
     store_u32(out + 40, request->keys_count);
-    store_u32(out + 44, 0); /* typed rows, no options */
+    store_u32(out + 44, self->options.shape); /* and no options */
     for (uint32_t i = 0; i < request->keys_count; i++)
         store_u64(out + GET_FIXED_BYTES + (size_t)i * 8, request_key(request, self->base.keys, i));
     return bytes;
@@ -172,38 +172,42 @@ static int64_t fstore_decode(struct dialect *dialect, uint32_t connection, const
     return frame_bytes;
 }
 
-static bool row_is_right(const struct dialect_fstore *self, const uint8_t *row, uint64_t key,
-                         uint32_t column, uint32_t columns_count) {
-    const struct fstore_layout *layout = &self->links[0].read;
-    const uint8_t *group = row + layout->group_offset;
-    if (key >= self->base.keys->keys_count) return group[0] == FST_NOT_FOUND;
-    if (group[0] != FST_OK) return false;
-    uint64_t seed = item_seed(key, load_i64(group + 8));
-    for (uint32_t i = column; i < column + columns_count; i++) {
-        uint64_t nulls = load_u64(group + FSTORE_ROW_HEAD_BYTES + (size_t)(i / 64) * 8);
-        if (nulls >> (i % 64) & 1) return false;
-        if (load_u64(row + layout->value_offsets[i]) != item_value(seed, i)) return false;
+/* Keeps the versions of rows for replies that do not carry them. */
+static void versions_learn(const struct dialect_fstore *self, const struct request *request,
+                           const struct shaped_reply *reply) {
+    for (uint32_t i = 0; i < request->keys_count; i++) {
+        uint64_t key = request_key(request, self->base.keys, i);
+        if (key_stream_has(self->base.keys, key))
+            self->options.versions[key - self->base.keys->first] = shaped_row_version(reply, i);
     }
-    return true;
 }
 
 static bool fstore_verify(struct dialect *dialect, const struct request *request,
                           const struct reply *reply, bool is_full) {
     const struct dialect_fstore *self = self_of(dialect);
     const struct fstore_layout *layout = &self->links[0].read;
-    if (reply->payload_bytes < 8 || load_u32(reply->payload) != request->keys_count) return false;
-    if (request->is_write) return true;
-    uint64_t rows_bytes = (uint64_t)request->keys_count * layout->row_bytes;
-    if (reply->payload_bytes != 8 + rows_bytes || load_u32(reply->payload + 4) != 0) return false;
+    if (request->is_write)
+        return reply->payload_bytes >= 8 && load_u32(reply->payload) == request->keys_count;
+    struct shaped_reply shaped = {.shape = self->options.shape,
+                                  .layout = layout,
+                                  .payload = reply->payload,
+                                  .payload_bytes = reply->payload_bytes,
+                                  .keys_count = request->keys_count};
+    if (!shaped_reply_check(&shaped)) return false;
+    if (self->options.learns_versions) versions_learn(self, request, &shaped);
     uint32_t features = layout->features_count;
     uint32_t pick = (uint32_t)mix_u64(request->begin_ns);
     uint32_t first = is_full ? 0 : pick % request->keys_count;
     uint32_t end = is_full ? request->keys_count : first + 1;
     for (uint32_t i = first; i < end; i++) {
-        const uint8_t *row = reply->payload + 8 + (size_t)i * layout->row_bytes;
-        uint64_t key = request_key(request, dialect->keys, i);
-        uint32_t column = is_full ? 0 : (pick >> 16) % features;
-        if (!row_is_right(self, row, key, column, is_full ? features : 1)) return false;
+        struct row_question row = {.index = i,
+                                   .key = request_key(request, dialect->keys, i),
+                                   .column = is_full ? 0 : (pick >> 16) % features,
+                                   .columns_count = is_full ? features : 1};
+        row.exists = key_stream_has(dialect->keys, row.key);
+        if (row.exists && self->options.versions)
+            row.version = self->options.versions[row.key - dialect->keys->first];
+        if (!shaped_row_check(&shaped, &row)) return false;
     }
     return true;
 }
@@ -228,6 +232,7 @@ enum fst_status dialect_fstore_create(const struct dialect_fstore_options *optio
                                       const struct key_stream *keys, struct dialect **dialect_out,
                                       struct fst_error *error) {
     FST_ASSERT(options->features_count >= 1 && options->features_count <= FSTORE_FEATURES_MAX);
+    FST_ASSERT(options->versions || reply_shape_has_versions(options->shape));
     uint64_t get_bytes = GET_FIXED_BYTES + (uint64_t)options->keys_per_read * 8;
     uint64_t write_bytes = write_bytes_of(options);
     uint64_t request_bytes = get_bytes > write_bytes ? get_bytes : write_bytes;

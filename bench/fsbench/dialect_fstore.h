@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "bench/fsbench/dialect.h"
+#include "bench/fsbench/reply_shape.h"
 
 struct dialect_fstore_options {
     const char *api_key;
@@ -24,6 +25,12 @@ struct dialect_fstore_options {
     uint64_t client_id_seed; /* random; each connection derives its client id */
     bool is_durable;         /* what writes wait for */
     bool applies;            /* the first connection applies the definition */
+    int64_t deadline_us;     /* of reads; 0: none */
+    enum reply_shape shape;
+    /* By key, borrowed: learned from the reads, or what a matrix is checked with; may be NULL for
+     * shapes that carry their versions. */
+    int64_t *versions;
+    bool learns_versions;
 };
 
 FST_MUST_USE enum fst_status dialect_fstore_create(const struct dialect_fstore_options *options,

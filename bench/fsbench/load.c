@@ -62,6 +62,7 @@ struct load {
     bool is_all_sent;  /* open loop: nothing more is sent, the end has come */
     uint64_t idle_ns;  /* open loop: spent looking at sockets in vain */
     uint64_t next_row; /* of a phase that writes all rows */
+    uint64_t next_new; /* of writes of new rows, over all phases */
     uint64_t in_flight_count;
     uint32_t turn_connection; /* open loop: whose turn it is */
 };
@@ -102,7 +103,7 @@ static bool has_more(const struct load *load, uint64_t now_ns) {
 }
 
 static struct request request_make(struct load *load, uint64_t begin_ns) {
-    struct request request = {.begin_ns = begin_ns, .is_busy = true};
+    struct request request = {.begin_ns = begin_ns, .sent_ns = begin_ns, .is_busy = true};
     request.version = (int64_t)(begin_ns / NS_PER_US) + load->real_minus_mono;
     if (is_sequential(load)) {
         uint64_t left = load->phase->rows_count - load->next_row;
@@ -120,11 +121,17 @@ static struct request request_make(struct load *load, uint64_t begin_ns) {
                        mix_double(request.seed ^ load->options.seed) < load->options.write_share;
     request.keys_count =
         request.is_write ? load->options.rows_per_write : load->options.keys_per_read;
+    if (request.is_write && load->options.writes_new) {
+        request.is_sequential = true;
+        request.seed = load->next_new;
+        load->next_new += request.keys_count;
+    }
     return request;
 }
 
 /* Encodes one request behind those already in the scratch memory. */
-static void request_put(struct load *load, struct connection *connection, uint64_t begin_ns) {
+static struct request *request_put(struct load *load, struct connection *connection,
+                                   uint64_t begin_ns) {
     uint32_t depth = load->options.depth;
     FST_ASSERT(connection->in_flight_count < depth);
     uint32_t slot = connection->free_slots[connection->free_head];
@@ -136,6 +143,7 @@ static void request_put(struct load *load, struct connection *connection, uint64
     uint8_t *out = load->scratch + load->scratch_bytes;
     load->scratch_bytes +=
         load->dialect->ops->encode(load->dialect, connection->index, slot, request, out);
+    return request;
 }
 
 static void slot_free(struct load *load, struct connection *connection, uint32_t slot) {
@@ -217,7 +225,7 @@ static enum fst_status connection_fill(struct load *load, struct connection *con
 /* ---- replies ---- */
 
 static void refusal_complain(struct load *load, const struct reply *reply) {
-    if (load->has_complained) return;
+    if (load->has_complained || reply->status == FST_TIMEOUT) return; /* as was asked for */
     load->has_complained = true;
     fprintf(stderr, "fsbench: the server refused a request: %s %.*s\n",
             fst_status_name(reply->status), (int)reply->text.bytes,
@@ -269,7 +277,10 @@ static void reply_count(struct load *load, const struct request *request, const 
     uint64_t taken_ns = now_ns > request->begin_ns ? now_ns - request->begin_ns : 0;
     series_put(&load->series, now_ns, taken_ns, request->is_write);
     histogram_put(request->is_write ? &result->write_ns : &result->read_ns, taken_ns);
+    uint64_t service_ns = now_ns > request->sent_ns ? now_ns - request->sent_ns : 0;
+    if (is_open_loop(load)) histogram_put(&result->service_ns, service_ns);
     if (now_ns >= load->end_ns) return;
+    if (load->options.in_time_ns && service_ns > load->options.in_time_ns) result->late_count++;
     if (request->is_write)
         result->writes_count++;
     else
@@ -357,9 +368,10 @@ static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_e
             return FST_OK;
         }
         uint64_t due_ns = schedule_get(&load->schedule);
-        request_put(load, connection, due_ns);
+        struct request *request = request_put(load, connection, due_ns);
         FST_TRY(scratch_send(load, connection, error));
         uint64_t sent_ns = clock_ns();
+        request->sent_ns = sent_ns;
         if (sent_ns >= load->begin_ns) schedule_put_sent(&load->schedule, due_ns, sent_ns);
     }
     return FST_OK;
@@ -444,6 +456,7 @@ static void phase_init(struct load *load, const struct load_phase *phase, uint64
 
 static void phase_account(struct load *load, struct load_result *result) {
     series_end(&load->series);
+    result->new_rows_count = load->next_new - load->dialect->keys->keys_count;
     result->busy_ns = result->cpu_ns;
     if (!is_open_loop(load)) return;
     result->busy_ns = result->elapsed_ns - load->idle_ns;
@@ -458,6 +471,7 @@ enum fst_status load_run(struct load *load, const struct load_phase *phase,
     histogram_init(&result_out->read_ns);
     histogram_init(&result_out->write_ns);
     histogram_init(&result_out->lateness_ns);
+    histogram_init(&result_out->service_ns);
     uint64_t now_ns = clock_ns();
     load->result = result_out;
     phase_init(load, phase, now_ns);
@@ -516,6 +530,7 @@ enum fst_status load_open(const struct load_options *options, struct dialect *di
     load->options = *options;
     load->dialect = dialect;
     load->random = mix_u64(options->seed);
+    load->next_new = dialect->keys->keys_count;
     load->real_minus_mono = clocks_differ_us();
     load->epoll = epoll_create1(EPOLL_CLOEXEC);
     load->connections = calloc(options->connections_count, sizeof *load->connections);

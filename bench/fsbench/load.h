@@ -34,7 +34,9 @@ struct load_options {
     uint32_t depth;
     uint32_t keys_per_read;
     uint32_t rows_per_write;
-    double write_share; /* of the requests, 0 to 1 */
+    double write_share;  /* of the requests, 0 to 1 */
+    bool writes_new;     /* each write is of the next rows that nobody has written yet */
+    uint64_t in_time_ns; /* answers later than that after they were sent are late; 0: none is */
     enum load_verify verify;
     uint64_t seed;
 };
@@ -60,6 +62,8 @@ struct load_result {
     uint64_t reads_count, writes_count; /* requests answered in time */
     uint64_t keys_count;                /* keys read and rows written by them */
     uint64_t missing_count;             /* of the keys read: those that do not exist */
+    uint64_t late_count;                /* of the answers: those that did not come in time */
+    uint64_t new_rows_count;            /* rows written beyond the keys that are read, until now */
     uint64_t stale_count, refused_count, wrong_count;
     uint64_t refused_by_status[LOAD_STATUSES];
     uint64_t received_bytes, sent_bytes;
@@ -71,6 +75,7 @@ struct load_result {
     uint64_t unsent_count, held_count;
     struct histogram read_ns, write_ns; /* of an open loop also of what was answered later */
     struct histogram lateness_ns;       /* open loop: of requests that found room (schedule.h) */
+    struct histogram service_ns;        /* open loop: from when each was sent, not when due */
 };
 
 struct load;

@@ -17,6 +17,8 @@ static void result_add(struct load_result *total, const struct load_result *resu
     total->writes_count += result->writes_count;
     total->keys_count += result->keys_count;
     total->missing_count += result->missing_count;
+    total->late_count += result->late_count;
+    total->new_rows_count = result->new_rows_count;
     total->stale_count += result->stale_count;
     total->refused_count += result->refused_count;
     total->wrong_count += result->wrong_count;
@@ -31,6 +33,7 @@ static void result_add(struct load_result *total, const struct load_result *resu
     histogram_merge(&total->read_ns, &result->read_ns);
     histogram_merge(&total->write_ns, &result->write_ns);
     histogram_merge(&total->lateness_ns, &result->lateness_ns);
+    histogram_merge(&total->service_ns, &result->service_ns);
 }
 
 static double seconds_of(uint64_t ns) {
@@ -105,6 +108,7 @@ enum fst_status measurement_run(struct load *load, const struct load_settings *s
     histogram_init(&measurement_out->total.read_ns);
     histogram_init(&measurement_out->total.write_ns);
     histogram_init(&measurement_out->total.lateness_ns);
+    histogram_init(&measurement_out->total.service_ns);
     for (uint64_t i = 0; i < settings->repeat; i++)
         FST_TRY(once_run(load, settings, timeline, measurement_out, error));
     return FST_OK;
@@ -191,6 +195,10 @@ void measurement_dump(const struct measurement *measurement, const char *title, 
     if (total->missing_count)
         fprintf(out, "  keys        %.2f %% of those read do not exist, and none was found\n",
                 100 * (double)total->missing_count / (double)total->keys_count);
+    if (total->late_count)
+        fprintf(out, "  late        %" PRIu64 " answers did not come in time\n", total->late_count);
+    if (total->new_rows_count)
+        fprintf(out, "  new rows    %" PRIu64 " are there now\n", total->new_rows_count);
     if (total->unsent_count)
         fprintf(out, "  the server did not keep up: %" PRIu64 " requests were due and not sent\n",
                 total->unsent_count);
@@ -222,6 +230,10 @@ void measurement_json_dump(const struct measurement *measurement, FILE *out) {
     latency_json_dump("write", &total->write_ns, out);
     fprintf(out, ",");
     latency_json_dump("lateness", &total->lateness_ns, out);
+    fprintf(out, ",");
+    latency_json_dump("service", &total->service_ns, out);
+    fprintf(out, ",\"timeouts\":%" PRIu64 ",\"late\":%" PRIu64 ",\"new_rows\":%" PRIu64,
+            total->refused_by_status[FST_TIMEOUT], total->late_count, total->new_rows_count);
     fprintf(out,
             ",\"replies\":%" PRIu64 ",\"missing_keys\":%" PRIu64 ",\"wrong\":%" PRIu64
             ",\"refused\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"unsent\":%" PRIu64

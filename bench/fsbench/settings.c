@@ -68,6 +68,7 @@ enum fst_status settings_keys_decode(const struct load_settings *settings,
             "--keys: expected uniform or zipf:S with S from 0 to 0.999, found %.64s",
             settings->keys);
     key_stream_init(keys_out, settings->entities, exponent);
+    keys_out->first = settings->first;
     return miss_decode(settings->miss, &keys_out->miss_share, error);
 }
 

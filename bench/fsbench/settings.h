@@ -19,7 +19,8 @@ enum { SETTINGS_RUNS_MAX = 100, SETTINGS_RATE_MAX = 100000000 };
     X(server, TEXT, "127.0.0.1:7601", 0, 0, "HOST:PORT", "server to measure")                      \
     X(connections, COUNT, "64", 1, LOAD_CONNECTIONS_MAX, NULL, "connections")                      \
     X(depth, COUNT, "16", 1, LOAD_DEPTH_MAX, NULL, "requests in flight per connection")            \
-    X(entities, COUNT, "1000000", 1, UINT32_MAX, NULL, "keys, from 0 on")                          \
+    X(entities, COUNT, "1000000", 1, UINT32_MAX, NULL, "keys, from --first on")                    \
+    X(first, COUNT, "0", 0, UINT32_MAX, NULL, "the smallest key")                                  \
     X(features, COUNT, "50", 1, 1000, NULL, "float64 values per row")                              \
     X(keys, TEXT, "uniform", 0, 0, "uniform|zipf:S", "which keys are asked for; S is 0 to 0.999")  \
     X(miss, TEXT, "0%", 0, 0, "P%",                                                                \
@@ -38,6 +39,8 @@ enum { SETTINGS_RUNS_MAX = 100, SETTINGS_RATE_MAX = 100000000 };
     X(lateness_max, DURATION, "250us", 0, UINT64_C(60000000), NULL,                                \
       "refuse an open loop whose requests leave later than that at p99 by fsbench's own fault; "   \
       "0: never")                                                                                  \
+    X(in_time, DURATION, "0", 0, UINT64_C(3600000000), NULL,                                       \
+      "count answers that come later than that after their request was sent; 0: do not")           \
     X(find_max, BOOL, "false", 0, 0, NULL,                                                         \
       "search the largest rate that keeps --slo, from --rate or 10000 on; each probe measures as " \
       "long as --warmup and --duration say")                                                       \

@@ -165,11 +165,11 @@ static void control_answer(struct client *client, const uint8_t *request, size_t
     reply_end(client, request, begin, FST_OK);
 }
 
-static void refusal_answer(struct client *client, const uint8_t *request) {
+static void refusal_answer(struct client *client, const uint8_t *request, uint32_t status) {
     size_t begin = reply_begin(client);
     write_u32(&client->output, 1000);
     text_write(&client->output, "too much work");
-    reply_end(client, request, begin, FST_OVERLOADED);
+    reply_end(client, request, begin, status);
 }
 
 static void row_write(struct client *client, uint64_t key, enum fake_fault fault) {
@@ -200,7 +200,8 @@ static void get_answer(struct client *client, const uint8_t *request, size_t byt
     client->server->gets++;
     FST_ASSERT(load_u32(request + 12) == READ_HANDLE);
     FST_ASSERT(load_u64(request + 16) == LAYOUT_ID);
-    FST_ASSERT(load_i64(request + 24) == INT64_MIN && load_i64(request + 32) == 0);
+    FST_ASSERT(load_i64(request + 24) == INT64_MIN);
+    FST_ASSERT(load_i64(request + 32) == client->server->options.deadline_us);
     uint32_t keys_count = load_u32(request + 40);
     FST_ASSERT(load_u32(request + 44) == 0 && bytes == 48 + 8ul * keys_count);
     size_t begin = reply_begin(client);
@@ -266,8 +267,8 @@ static void write_answer(struct client *client, const uint8_t *request, size_t b
 
 static void faulty_answer(struct client *client, const uint8_t *request, size_t bytes,
                           enum fake_fault fault) {
-    if (fault == FAKE_REFUSE) {
-        refusal_answer(client, request);
+    if (fault == FAKE_REFUSE || fault == FAKE_TIMEOUT) {
+        refusal_answer(client, request, fault == FAKE_REFUSE ? FST_OVERLOADED : FST_TIMEOUT);
         return;
     }
     if (request[4] == FSTORE_GET)
@@ -292,6 +293,7 @@ static void request_answer(struct client *client, const uint8_t *request, size_t
     if (opcode != FSTORE_GET && opcode != FSTORE_WRITE) return;
     uint64_t number = ++client->server->answers;
     bool is_faulty = options->fault_every && number % options->fault_every == 0;
+    if (options->fault == FAKE_TIMEOUT && opcode == FSTORE_WRITE) is_faulty = false;
     enum fake_fault fault = is_faulty ? options->fault : FAKE_NONE;
     faulty_answer(client, request, bytes, fault);
     if (fault == FAKE_TWICE) faulty_answer(client, request, bytes, FAKE_NONE);

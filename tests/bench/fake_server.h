@@ -24,6 +24,7 @@ enum fake_fault {
     FAKE_NOT_FOUND,
     FAKE_SHORT_ROWS, /* a reply with one row less */
     FAKE_REFUSE,     /* OVERLOADED with a text */
+    FAKE_TIMEOUT,    /* reads only: TIMEOUT with a text */
     FAKE_STALE,      /* writes only: STALE for every row */
     FAKE_FULL,       /* writes only: FULL for the first row, STALE for the others */
     FAKE_GARBAGE,    /* bytes that are no frame */
@@ -35,6 +36,7 @@ enum fake_fault {
 struct fake_options {
     uint32_t features_count;
     uint32_t chop_bytes; /* replies are sent in pieces of this size; 0: whole */
+    int64_t deadline_us; /* that reads must carry */
     enum fake_fault fault;
     uint32_t fault_every; /* the fault hits every so manieth reply of GET or WRITE; 0: none */
 };

@@ -19,6 +19,7 @@ struct bench {
     char address[FAKE_ADDRESS_BYTES];
     struct key_stream keys;
     struct load_options options;
+    int64_t deadline_us;
     struct dialect *dialect;
     struct load *load;
     struct load_result result;
@@ -50,6 +51,7 @@ static void bench_connect(bool applies) {
         .rows_per_write = bench.options.rows_per_write,
         .is_durable = true,
         .applies = applies,
+        .deadline_us = bench.deadline_us,
     };
     assert_int_equal(dialect_fstore_create(&options, &bench.keys, &bench.dialect, NULL), FST_OK);
     enum fst_status status = load_open(&bench.options, bench.dialect, &bench.load, &bench.error);
@@ -332,6 +334,77 @@ static void test_sampling_finds_spoiled_values(void **state) {
     fake_server_close(bench.server);
 }
 
+/* Writes of new rows take the keys behind those that are read, each once, over all phases. */
+static void test_new_rows_are_written_in_order(void **state) {
+    (void)state;
+    bench_serve(&(struct fake_options){.features_count = FEATURES});
+    bench_fill();
+    bench.options.write_share = 0.5;
+    bench.options.writes_new = true;
+    bench_connect(false);
+    assert_int_equal(bench_run_until(50), FST_OK);
+    uint64_t before = bench.result.new_rows_count;
+    assert_int_equal(bench_run_until(50), FST_OK);
+    assert_int_equal(bench.result.wrong_count, 0);
+    assert_true(before > 0 && bench.result.new_rows_count > before);
+    for (uint64_t key = 0; key < bench.result.new_rows_count; key++)
+        assert_int_not_equal(fake_server_version(bench.server, KEYS + key), 0);
+    assert_int_equal(fake_server_version(bench.server, KEYS + bench.result.new_rows_count), 0);
+    bench_disconnect();
+    fake_server_close(bench.server);
+}
+
+/* A deadline is sent with each read, and TIMEOUT is counted by its name. */
+static void test_deadlines_are_sent_and_timeouts_counted(void **state) {
+    (void)state;
+    bench_serve(&(struct fake_options){
+        .features_count = FEATURES, .deadline_us = 700, .fault = FAKE_TIMEOUT, .fault_every = 3});
+    bench_fill();
+    bench.deadline_us = 700;
+    bench_connect(false);
+    assert_int_equal(bench_run_until(100), FST_OK);
+    assert_int_equal(bench.result.refused_count, bench.result.refused_by_status[FST_TIMEOUT]);
+    assert_true(bench.result.refused_count > 0 && bench.result.wrong_count == 0);
+    bench_disconnect();
+    fake_server_close(bench.server);
+}
+
+/* No answer comes within a nanosecond of being sent, and all come within an hour. */
+static void test_late_answers_are_counted(void **state) {
+    (void)state;
+    bench_serve(&(struct fake_options){.features_count = FEATURES});
+    bench_fill();
+    struct load_phase phase = {.duration_ns = 300ull * MS, .rate = 1000};
+    for (int i = 0; i < 2; i++) {
+        bench.options.in_time_ns = i == 0 ? 1 : 3600ull * 1000 * MS;
+        bench_connect(false);
+        assert_int_equal(bench_run(&phase), FST_OK);
+        assert_int_equal(bench.result.late_count, i == 0 ? bench.result.reads_count : 0);
+        assert_int_equal(bench.result.service_ns.count, bench.result.read_ns.count);
+        assert_true(bench.result.service_ns.max <= bench.result.read_ns.max);
+        bench_disconnect();
+    }
+    fake_server_close(bench.server);
+}
+
+/* The keys of a load need not begin at 0. */
+static void test_keys_begin_where_they_should(void **state) {
+    (void)state;
+    bench_serve(&(struct fake_options){.features_count = FEATURES});
+    bench.keys.first = 300;
+    bench.keys.miss_share = 0.2;
+    bench_fill();
+    assert_int_equal(fake_server_version(bench.server, 299), 0);
+    assert_int_not_equal(fake_server_version(bench.server, 300), 0);
+    assert_int_not_equal(fake_server_version(bench.server, 300 + KEYS - 1), 0);
+    assert_int_equal(fake_server_version(bench.server, 300 + KEYS), 0);
+    bench_connect(false);
+    assert_int_equal(bench_run_until(100), FST_OK);
+    assert_true(bench.result.wrong_count == 0 && bench.result.missing_count > 0);
+    bench_disconnect();
+    fake_server_close(bench.server);
+}
+
 static void test_nobody_answers(void **state) {
     (void)state;
     bench_serve(&(struct fake_options){.features_count = FEATURES});
@@ -397,6 +470,10 @@ int main(void) {
         cmocka_unit_test(test_a_backlog_is_not_worked_off),
         cmocka_unit_test(test_faults_are_noticed),
         cmocka_unit_test(test_sampling_finds_spoiled_values),
+        cmocka_unit_test(test_new_rows_are_written_in_order),
+        cmocka_unit_test(test_deadlines_are_sent_and_timeouts_counted),
+        cmocka_unit_test(test_late_answers_are_counted),
+        cmocka_unit_test(test_keys_begin_where_they_should),
         cmocka_unit_test(test_nobody_answers),
         cmocka_unit_test(test_limits_of_the_server_are_kept),
     };

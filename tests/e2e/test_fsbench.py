@@ -78,6 +78,44 @@ def test_reads_and_writes_are_right(address):
         assert result["wrong"] == 0 and result["refused"] == 0 and result["replies"] > 0
 
 
+@pytest.mark.parametrize("shape", ["rows", "columns", "float32", "float64"])
+def test_every_shape_is_right_and_checked(make_server, shape):
+    address = f"127.0.0.1:{make_server().start().port}"
+    fsbench("online", "--server", address, *ITEMS, "--load", "--duration", "0")
+    online = ["online", "--server", address, *SHORT, "--verify", "all", "--shape", shape]
+    online += ["--entities-per-request", "13", "--features", "70"]
+    right = fsbench(*online, "--entities", "2000", "--miss", "20%", "--first", "1000")
+    assert right["wrong"] == 0 and right["replies"] > 0 and right["missing_keys"] > 0
+    if shape in ("rows", "columns"):  # rows that nobody wrote
+        assert fsbench(*online, "--entities", "4000", code=1)["wrong"] > 0
+    else:
+        assert "not what was written" in fsbench(*online, "--entities", "4000", code=1)
+        refused = fsbench(*online, "--entities", "3000", "--mix", "50:50", code=2)
+        assert "no versions" in refused
+
+
+def test_new_rows_are_written_while_others_are_read(make_server):
+    server = make_server().start()
+    online = ["online", "--server", f"127.0.0.1:{server.port}", *ITEMS, *SHORT, "--verify", "all"]
+    more = ["--load", "--mix", "50:50", "--new-rows", "--rows-per-write", "7"]
+    result = fsbench(*online, *more, "--rate", "2000", "--lateness-max", "0")
+    assert result["wrong"] == 0 and result["new_rows"] % 7 == 0 and result["new_rows"] > 0
+    both = str(3000 + result["new_rows"])
+    back = ["online", "--server", f"127.0.0.1:{server.port}", "--features", "70"]
+    fsbench(*back, "--entities", both, "--verify-load", "--duration", "0")
+    fsbench(*back, "--entities", str(int(both) + 1), "--verify-load", "--duration", "0", code=1)
+
+
+def test_a_deadline_is_taken(address):
+    """Nobody waits an hour; how many wait longer than a microsecond is the machine's business."""
+    online = ["online", "--server", address, *ITEMS, *SHORT]
+    long = fsbench(*online, "--load", "--deadline", "1h", "--in-time", "1h")
+    assert long["timeouts"] == 0 and long["late"] == 0 and long["refused"] == 0
+    short = fsbench(*online, "--deadline", "1us", "--rate", "2000", "--lateness-max", "0")
+    assert short["timeouts"] == short["refused"] and short["wrong"] == 0
+    assert short["service_us"]["count"] > 0
+
+
 def test_server_and_load_are_pinned(make_server):
     """Each to its processor: every thread of the server, and fsbench itself while it runs."""
     processors = sorted(os.sched_getaffinity(0))
