@@ -120,6 +120,7 @@ static bool view_fill(struct view *view, const struct catalog *catalog,
     view->ttl_us = stored->ttl_us;
     view->future_us = stored->future_us;
     view->is_visible_from_memory = stored->is_visible_from_memory;
+    view->evicts = stored->evicts;
     if (!metadata_fill(&view->metadata, stored->metadata)) return false;
     view->features = array_get(stored->n_features, sizeof *view->features);
     view->revisions = array_get(stored->n_revisions, sizeof *view->revisions);

@@ -82,6 +82,7 @@ struct declared_view {
     int64_t ttl_us;
     int64_t future_us; /* INT64_MAX: no bound */
     bool is_visible_from_memory;
+    bool evicts;
     struct declared_metadata metadata;
     uint32_t features_count;
     struct declared_feature *features;

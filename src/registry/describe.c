@@ -267,6 +267,7 @@ static bool view_describe(struct description *description, struct region *region
     duration_put(description, "ttl", view->ttl_us, "none", 0);
     duration_put(description, "future", view->future_us, "off", INT64_MAX);
     field_put(description, "visible", view->is_visible_from_memory ? "memory" : "durable");
+    field_put(description, "evict", view->evicts ? "true" : "false");
     number_put(description, "id", view->id);
     keys_put(description, entity);
     features_put(description, view);

@@ -353,6 +353,10 @@ static const char *visible_text(bool is_from_memory) {
     return is_from_memory ? "memory" : "durable";
 }
 
+static const char *evict_text(bool evicts) {
+    return evicts ? "true" : "false";
+}
+
 /* For a new view only what is not the default is worth a line. */
 static void options_diff(struct diff *diff, const Fst__Registry__View *stored,
                          const struct declared_view *declared) {
@@ -375,6 +379,12 @@ static void options_diff(struct diff *diff, const Fst__Registry__View *stored,
         const char *before = stored ? visible_text(is_from_memory) : "";
         diff_put_line(diff, "%s visible %s%s%s", mark, before, stored ? " -> " : "",
                       visible_text(declared->is_visible_from_memory));
+    }
+    bool evicts = stored && stored->evicts;
+    if (evicts != declared->evicts) {
+        const char *before = stored ? evict_text(evicts) : "";
+        diff_put_line(diff, "%s evict %s%s%s", mark, before, stored ? " -> " : "",
+                      evict_text(declared->evicts));
     }
 }
 
@@ -403,6 +413,7 @@ Fst__Registry__View *diff_view(struct diff *diff, const Fst__Registry__View *sto
     view->ttl_us = declared->ttl_us;
     view->future_us = declared->future_us;
     view->is_visible_from_memory = declared->is_visible_from_memory;
+    view->evicts = declared->evicts;
     if (!features_make(region, stored, declared, view)) return NULL;
     return revisions_make(diff, stored, view) ? view : NULL;
 }

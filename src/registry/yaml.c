@@ -224,6 +224,14 @@ static void visible_read(struct yaml_reader *reader, const struct yaml_node *nod
     *is_visible_from_memory = is_memory;
 }
 
+static void evict_read(struct yaml_reader *reader, const struct yaml_node *node, void *target) {
+    bool *evicts = target;
+    bool is_true = node->kind == YAML_SCALAR && strcmp(node->text, "true") == 0;
+    bool is_false = node->kind == YAML_SCALAR && strcmp(node->text, "false") == 0;
+    if (!is_true && !is_false) yaml_put_problem(reader, node, "true or false");
+    *evicts = is_true;
+}
+
 static const struct yaml_field view_fields[] = {
     {"name", yaml_read_name, offsetof(struct declared_view, name), true},
     {"version", version_read, offsetof(struct declared_view, version), false},
@@ -231,6 +239,7 @@ static const struct yaml_field view_fields[] = {
     {"ttl", yaml_read_duration, offsetof(struct declared_view, ttl_us), false},
     {"future", future_read, offsetof(struct declared_view, future_us), false},
     {"visible", visible_read, offsetof(struct declared_view, is_visible_from_memory), false},
+    {"evict", evict_read, offsetof(struct declared_view, evicts), false},
     {"features", features_read, 0, true},
     {"description", yaml_read_description, offsetof(struct declared_view, metadata), false},
     {"owner", yaml_read_owner, offsetof(struct declared_view, metadata), false},

@@ -8,7 +8,8 @@ static const char text[] =
     "views:\n- {name: v, entity: e, ttl: 36h, features: [{name: a, type: decimal(2), default: 1.5, "
     "description: A feature}, {name: b, type: string, "
     "default: \"\"}]}\n"
-    "- {name: w, version: 2, entity: e, future: off, visible: memory, features: [{name: c, type: "
+    "- {name: w, version: 2, entity: e, future: off, visible: memory, evict: true, features: "
+    "[{name: c, type: "
     "bool}]}\n"
     "services:\n- {name: s, owner: us, features: [\"v:*\", \"w:c\"]}\n"
     "---\nnamespace: m\nservices:\n- {name: s, features: [\"n.v:a\"]}\n";
@@ -31,14 +32,16 @@ static const struct describe_case {
 } describe_cases[] = {
     {"n.e", "entity n.e\ndescription=An entity\nowner=me\ntag a=b\nid=1\nkey k int64 '' ''\nkey l "
             "string '' ''\n"},
-    {"n.v",
-     "view n.v\nentity=n.e\nversion=1\nrevision=1\nttl=36h\nfuture=1m\nvisible=durable\nid=1\nkey "
-     "k int64 '' ''\nkey l string '' ''\n"
-     "column a decimal(2) '1.50' 'A feature'\ncolumn b string '' ''\n"},
-    {"n.w@2",
-     "view n.w\nentity=n.e\nversion=2\nrevision=1\nttl=none\nfuture=off\nvisible=memory\nid=2\nkey "
-     "k int64 '' ''\nkey l string '' ''\n"
-     "column c bool '' ''\n"},
+    {"n.v", "view "
+            "n.v\nentity=n.e\nversion=1\nrevision=1\nttl=36h\nfuture=1m\nvisible=durable\nevict="
+            "false\nid=1\nkey "
+            "k int64 '' ''\nkey l string '' ''\n"
+            "column a decimal(2) '1.50' 'A feature'\ncolumn b string '' ''\n"},
+    {"n.w@2", "view "
+              "n.w\nentity=n.e\nversion=2\nrevision=1\nttl=none\nfuture=off\nvisible=memory\nevict="
+              "true\nid=2\nkey "
+              "k int64 '' ''\nkey l string '' ''\n"
+              "column c bool '' ''\n"},
     {"n.s", "service n.s\nowner=us\nid=1\ncolumn v:* 2 features '' ''\ncolumn w@2:c bool '' ''\n"},
     {"m.s", "service m.s\nid=2\ncolumn n.v:a decimal(2) '' ''\n"},
 };

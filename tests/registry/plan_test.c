@@ -48,9 +48,9 @@ static const struct plan_case {
     {"default added and removed",
      VIEW(AS_STORED, "{name: a, type: int32}, {name: b, type: float32, default: 1.5}, " C ", " D),
      "change view default.v\n  ~ default of a 1 -> none\n  ~ default of b none -> 1.5\n"},
-    {"options", VIEW("ttl: 1d, future: off, visible: memory", A ", " B ", " C ", " D),
+    {"options", VIEW("ttl: 1d, future: off, visible: memory, evict: true", A ", " B ", " C ", " D),
      "change view default.v\n  ~ ttl 7d -> 1d\n  ~ future 1m -> off\n  ~ visible durable -> "
-     "memory\n  - owner me\n"},
+     "memory\n  ~ evict false -> true\n  - owner me\n"},
     {"metadata",
      VIEW("ttl: 7d, owner: you, description: x, tags: {t: 1}",
           "{name: a, type: int32, default: 1, description: y}, " B ", " C ", " D),

@@ -16,7 +16,8 @@ static const char *const history[] = {
     "namespace: n\nviews:\n- {name: v, entity: e, features: [{name: a, type: int64, default: 1}, "
     "{name: b, type: "
     "\"list(string)\"}, {name: c, type: bool}]}\n",
-    "namespace: n\nviews:\n- {name: v, version: 2, entity: e, visible: memory, future: off, "
+    "namespace: n\nviews:\n- {name: v, version: 2, entity: e, visible: memory, evict: true, "
+    "future: off, "
     "features: [{name: z, type: uuid}]}\n",
     "namespace: m\nentities:\n- {name: e, keys: [{name: k, type: bytes}]}\nviews:\n- {name: v, "
     "entity: n.e, features: [{name: q, type: "
@@ -99,6 +100,7 @@ static void view_expect(const struct view *a, const struct view *b) {
     assert_int_equal(a->entity->id, b->entity->id);
     assert_true(a->ttl_us == b->ttl_us && a->future_us == b->future_us);
     assert_int_equal(a->is_visible_from_memory, b->is_visible_from_memory);
+    assert_int_equal(a->evicts, b->evicts);
     assert_int_equal(a->features_count, b->features_count);
     metadata_expect(&a->metadata, &b->metadata);
     for (uint32_t i = 0; i < a->features_count; i++) {

@@ -118,6 +118,9 @@ static const struct problem_case {
     {"visible to nobody",
      HEAD "- {name: v, entity: e, visible: never, features: [{name: a, type: bool}]}\n",
      "5:33 expected memory or durable, found 'never'\n"},
+    {"evict at times",
+     HEAD "- {name: v, entity: e, evict: cold, features: [{name: a, type: bool}]}\n",
+     "5:31 expected true or false, found 'cold'\n"},
     {"version zero", HEAD "- {name: v, entity: e, version: 0, features: [{name: a, type: bool}]}\n",
      "5:33 expected a version from 1 to 1000000, found '0'\n"},
     {"version too large",
@@ -231,6 +234,7 @@ static const char everything[] =
     "  ttl: 36h\n"
     "  future: off\n"
     "  visible: memory\n"
+    "  evict: true\n"
     "  description: A view\n"
     "  features:\n"
     "  - {name: f1, type: bool, default: true, description: A feature, tags: {pii: none}}\n"
@@ -263,6 +267,7 @@ static void everything_view_expect(const struct catalog *catalog) {
     assert_true(view->ttl_us == INT64_C(36) * 3600 * 1000000);
     assert_true(view->future_us == INT64_MAX);
     assert_true(view->is_visible_from_memory);
+    assert_true(view->evicts);
     assert_int_equal(view->features_count, 6);
     static const struct {
         const char *value;
@@ -317,6 +322,7 @@ static void test_defaults_of_options(void **state) {
     assert_true(view->ttl_us == 0);
     assert_true(view->future_us == 60 * 1000000);
     assert_false(view->is_visible_from_memory);
+    assert_false(view->evicts);
     assert_false(view->features[0].has_default);
     assert_null(view->metadata.description);
     catalog_destroy(catalog);
