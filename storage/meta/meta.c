@@ -393,30 +393,50 @@ enum fst_status meta_remove_row(struct meta_batch *batch, uint16_t partition, ui
     return status_of(result);
 }
 
-/* Piece by piece, always the first one left: what is damaged can be removed, too. */
-static int prefix_remove(MDB_cursor *cursor, struct key *prefix) {
-    for (;;) {
-        MDB_val name = {.mv_size = prefix->bytes, .mv_data = prefix->data}, data;
-        int result = mdb_cursor_get(cursor, &name, &data, MDB_SET_RANGE);
-        if (result != 0) return result == MDB_NOTFOUND ? 0 : result;
-        if (name.mv_size < prefix->bytes) return 0;
-        if (memcmp(name.mv_data, prefix->data, prefix->bytes) != 0) return 0;
-        result = mdb_cursor_del(cursor, 0);
-        if (result != 0) return result;
-    }
+/* Whether a piece belongs to a row that the filter keeps. */
+static bool piece_is_kept(const struct meta_filter *filter, const MDB_val *name) {
+    const uint8_t *at = name->mv_data;
+    if (!filter || name->mv_size < ROW_KEY_HEADER_BYTES + PIECE_NUMBER_BYTES) return false;
+    size_t key_bytes = name->mv_size - ROW_KEY_HEADER_BYTES - PIECE_NUMBER_BYTES;
+    struct bytes key = bytes_of(at + ROW_KEY_HEADER_BYTES, key_bytes);
+    return filter->keeps(filter->context, big_u32(at + sizeof(uint16_t)), key);
 }
 
-enum fst_status meta_remove_partition(struct meta_batch *batch, uint16_t partition) {
-    static const enum database by_partition[] = {ROWS, CLIENTS};
-    struct key key = {.bytes = 0};
-    key_put_u16(&key, partition);
-    for (size_t i = 0; i < sizeof by_partition / sizeof by_partition[0]; i++) {
-        MDB_cursor *cursor;
-        int result = cursor_get(batch, by_partition[i], &cursor);
-        if (result == 0) result = prefix_remove(cursor, &key);
-        if (result != 0) return status_of(result);
+/* Piece by piece, whatever is in it: what is damaged can be removed, too. */
+static enum fst_status pieces_filter(struct meta_batch *batch, enum database database,
+                                     uint16_t partition, const struct meta_filter *filter) {
+    struct key prefix = {.bytes = 0};
+    uint8_t next[KEY_ROOM_BYTES];
+    MDB_cursor *cursor;
+    key_put_u16(&prefix, partition);
+    MDB_val name = {.mv_size = prefix.bytes, .mv_data = prefix.data}, data;
+    int result = cursor_get(batch, database, &cursor);
+    if (result == 0) result = mdb_cursor_get(cursor, &name, &data, MDB_SET_RANGE);
+    while (result == 0) {
+        bool is_inside =
+            name.mv_size >= prefix.bytes && memcmp(name.mv_data, prefix.data, prefix.bytes) == 0;
+        if (!is_inside) break;
+        if (piece_is_kept(filter, &name)) {
+            result = mdb_cursor_get(cursor, &name, &data, MDB_NEXT);
+            continue;
+        }
+        if (name.mv_size > sizeof next) return FST_CORRUPT;
+        memcpy(next, name.mv_data, name.mv_size);
+        result = mdb_cursor_del(cursor, 0);
+        if (result != 0) break;
+        name.mv_data = next;
+        result = mdb_cursor_get(cursor, &name, &data, MDB_SET_RANGE);
     }
-    return FST_OK;
+    return result == MDB_NOTFOUND ? FST_OK : status_of(result);
+}
+
+enum fst_status meta_remove_rows(struct meta_batch *batch, uint16_t partition,
+                                 const struct meta_filter *filter) {
+    return pieces_filter(batch, ROWS, partition, filter);
+}
+
+enum fst_status meta_remove_clients(struct meta_batch *batch, uint16_t partition) {
+    return pieces_filter(batch, CLIENTS, partition, NULL);
 }
 
 enum fst_status meta_put_client(struct meta_batch *batch, uint16_t partition, uint64_t client_id,

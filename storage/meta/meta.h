@@ -82,8 +82,15 @@ FST_MUST_USE enum fst_status meta_put_row(struct meta_batch *batch, const struct
 /* A row that is not there is removed already: FST_OK. */
 FST_MUST_USE enum fst_status meta_remove_row(struct meta_batch *batch, uint16_t partition,
                                              uint32_t view_id, struct bytes key);
-/* All rows and clients of a partition. */
-FST_MUST_USE enum fst_status meta_remove_partition(struct meta_batch *batch, uint16_t partition);
+/* Removes the rows of a partition that `keeps` does not want; what is damaged, too. */
+struct meta_filter {
+    void *context;
+    bool (*keeps)(void *context, uint32_t view_id, struct bytes key);
+};
+FST_MUST_USE enum fst_status meta_remove_rows(struct meta_batch *batch, uint16_t partition,
+                                              const struct meta_filter *filter);
+/* All clients of a partition. */
+FST_MUST_USE enum fst_status meta_remove_clients(struct meta_batch *batch, uint16_t partition);
 FST_MUST_USE enum fst_status meta_put_client(struct meta_batch *batch, uint16_t partition,
                                              uint64_t client_id, uint64_t sequence,
                                              uint64_t recent);

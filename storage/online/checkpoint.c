@@ -105,11 +105,24 @@ static enum fst_status client_visit(void *context, uint64_t client_id, uint64_t 
 
 /* ---- partitions and transactions ---- */
 
+/* A key that has a row. */
+struct presence {
+    const struct partition *partition;
+    const struct catalog *catalog;
+};
+
+static bool key_is_present(void *context, uint32_t view_id, struct bytes key) {
+    const struct presence *presence = context;
+    return partition_has(presence->partition, presence->catalog, view_id, key);
+}
+
+/* Evicted rows are in LMDB alone: a whole visit does not begin with an empty LMDB, but ends with
+ * removing what the table has not. Rows that are removed meanwhile are so in the next visit. */
 static enum fst_status partition_write(struct checkpoint *checkpoint, uint32_t p) {
     struct partition *partition = checkpoint->options->partitions[p];
     bool is_whole = partition_needs_whole_visit(partition);
     checkpoint->partition = (uint16_t)p;
-    if (is_whole) FST_TRY(meta_remove_partition(checkpoint->batch, (uint16_t)p));
+    if (is_whole) FST_TRY(meta_remove_clients(checkpoint->batch, (uint16_t)p));
     struct partition_visitor visitor = {.context = checkpoint,
                                         .begun = visit_begun,
                                         .row = row_visit,
@@ -121,6 +134,9 @@ static enum fst_status partition_write(struct checkpoint *checkpoint, uint32_t p
     uint64_t memory_lsn = partition_memory_lsn(partition);
     if (memory_lsn > checkpoint->lsns[p]) checkpoint->lsns[p] = memory_lsn;
     FST_TRY(rows_put(checkpoint));
+    struct presence presence = {.partition = partition, .catalog = catalog};
+    const struct meta_filter filter = {.context = &presence, .keeps = key_is_present};
+    if (is_whole) FST_TRY(meta_remove_rows(checkpoint->batch, (uint16_t)p, &filter));
     return meta_put_lsn(checkpoint->batch, (uint16_t)p, checkpoint->applied_lsn);
 }
 

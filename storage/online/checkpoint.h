@@ -6,6 +6,9 @@
  * of the logs, read by the caller before the call, are stored last: whatever they promise is there
  * by then.
  *
+ * Where changes are not told apart any more, all rows are visited, and then what LMDB has of keys
+ * without a row is removed: rows that are evicted are in LMDB alone, and stay.
+ *
  * Changes of the registry that wait for LMDB go along with every transaction: the rows in it may be
  * of views that only they define, and the positions may be behind them.
  *

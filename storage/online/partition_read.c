@@ -100,6 +100,24 @@ void partition_read_many(struct partition_read *reads, uint32_t reads_count) {
     }
 }
 
+bool partition_has(const struct partition *partition, const struct catalog *catalog,
+                   uint32_t view_id, struct bytes key) {
+    bool is_known = view_id < catalog->views_by_id_count && catalog->views_by_id[view_id];
+    if (!is_known || key.bytes > KEY_BYTES_MAX) return false;
+    const struct view *view = catalog->views_by_id[view_id];
+    uint32_t key_bytes = view->bare.key_bytes;
+    if (key_bytes > 0 && key.bytes != key_bytes) return false;
+    struct partition_read read = {
+        .partition = partition,
+        .key = key,
+        .hash = partition_hash(&partition->options.secret, view->entity->id, key),
+        .view_id = view_id,
+        .key_bytes_fixed = key_bytes,
+    };
+    partition_read_many(&read, 1);
+    return read.is_found || read.is_deleted || read.is_evicted;
+}
+
 struct bytes partition_value(const struct partition *partition, uint64_t cell) {
     uint32_t bytes = stored_cell_bytes(cell);
     if (bytes == 0) return (struct bytes){0};

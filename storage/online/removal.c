@@ -44,23 +44,6 @@ void removal_put(const struct table *table, uint32_t view_id, struct bytes key) 
     __atomic_store_n(&header->removals_tail, tail + skipped + bytes, __ATOMIC_RELEASE);
 }
 
-/* Whether the key has a row. Of a view that is not known nothing is stored: no matter. */
-static bool is_there(const struct partition *partition, const struct catalog *catalog,
-                     uint32_t view_id, struct bytes key) {
-    bool is_known = view_id < catalog->views_by_id_count && catalog->views_by_id[view_id];
-    if (!is_known) return false;
-    const struct view *view = catalog->views_by_id[view_id];
-    struct partition_read read = {
-        .partition = partition,
-        .key = key,
-        .hash = partition_hash(&partition->options.secret, view->entity->id, key),
-        .view_id = view_id,
-        .key_bytes_fixed = view->bare.key_bytes,
-    };
-    partition_read_many(&read, 1);
-    return read.is_found || read.is_deleted || read.is_evicted;
-}
-
 enum fst_status removals_visit(const struct partition *partition, const struct catalog *catalog,
                                const struct partition_visitor *visitor) {
     const struct table *table = &partition->table;
@@ -75,7 +58,7 @@ enum fst_status removals_visit(const struct partition *partition, const struct c
             continue;
         }
         struct bytes key = {.data = at + ENTRY_HEADER_BYTES, .bytes = load_u32(at + 4)};
-        if (!is_there(partition, catalog, view_id, key)) {
+        if (!partition_has(partition, catalog, view_id, key)) {
             FST_TRY(visitor->removed(visitor->context, view_id, key));
         }
         head += ENTRY_HEADER_BYTES + bytes_align(key.bytes, 8);

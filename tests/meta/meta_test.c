@@ -232,11 +232,23 @@ static void others_put(struct meta_batch *batch, struct oracle *oracle, uint64_t
                      FST_OK);
 }
 
+/* Keeps the rows of one view. */
+static bool view_is(void *context, uint32_t view_id, struct bytes key) {
+    (void)key;
+    const uint32_t *v = context;
+    return view_id == *v * 1000;
+}
+
 static void partition_remove(struct meta_batch *batch, struct oracle *oracle, uint64_t *random) {
     uint16_t p = (uint16_t)(random_next(random) % PARTITIONS);
-    memset(oracle->rows[p], 0, sizeof oracle->rows[p]);
+    uint32_t kept = (uint32_t)(random_next(random) % (VIEWS + 1));
+    const struct meta_filter filter = {.context = &kept, .keeps = view_is};
+    for (uint32_t v = 0; v < VIEWS; v++) {
+        if (v != kept) memset(oracle->rows[p][v], 0, sizeof oracle->rows[p][v]);
+    }
     memset(oracle->clients[p], 0, sizeof oracle->clients[p]);
-    assert_int_equal(meta_remove_partition(batch, p), FST_OK);
+    assert_int_equal(meta_remove_rows(batch, p, &filter), FST_OK);
+    assert_int_equal(meta_remove_clients(batch, p), FST_OK);
 }
 
 /* What a visit saw, to be compared with the oracle. */
