@@ -227,10 +227,7 @@ enum fst_status partition_clear(struct partition *partition) {
     partition->slabs.promised_places = 0;
     partition->sweep_extent = 0;
     partition->sweep_place = 0;
-    partition->hand_extent = 0;
-    partition->hand_place = 0;
-    partition->unkept_run = 0;
-    partition->is_evicting = false;
+    partition->hand = (struct hand){.extent = 0};
     partition->is_torn = true;
     int result = file_empty(partition);
     if (result != 0) return fst_status_from_errno(result);

@@ -146,6 +146,8 @@ FST_MUST_USE enum fst_status partition_restore_row(struct partition *partition,
                                                    const struct view *view, uint16_t revision,
                                                    uint64_t lsn, const uint8_t *image,
                                                    const uint8_t *heap);
+/* Before rows are restored: LMDB has all up to here, so that they can be evicted again. */
+void partition_restore_kept(struct partition *partition, uint64_t lsn);
 /* Adds what the visitor told of a client. */
 FST_MUST_USE enum fst_status partition_restore_client(struct partition *partition,
                                                       uint64_t client_id, uint64_t sequence,
@@ -174,6 +176,16 @@ bool partition_wants_checkpoint(const struct partition *partition);
 FST_MUST_USE enum fst_status partition_promote(struct partition *partition, const struct view *view,
                                                uint16_t revision, uint64_t lsn,
                                                const uint8_t *image, const uint8_t *heap);
+
+/* At a start, after each row, when nobody reads yet: evicts so that the next one finds room within
+ * the partition's share of the limit; the others are not filled yet. */
+void partition_relieve(struct partition *partition, const struct catalog *catalog,
+                       uint32_t partitions_count);
+
+/* Whether LMDB, which reflects all up to `lsn`, has what this table counts on. If it has less, it
+ * was lost or is of another time: the next visit is whole, and false says that rows are evicted
+ * that LMDB may lack, so that the table has to be cleared. */
+bool partition_fits_checkpoint(struct partition *partition, uint64_t lsn);
 
 /* Makes freed places that all readers have left usable again. Bounded work; call it once a tick. */
 void partition_reclaim(struct partition *partition);
@@ -210,6 +222,10 @@ uint64_t partition_hash(const struct hash_secret *secret, uint32_t entity_id, st
 /* Looks up a batch in stages with prefetch: bucket lines, row lines, validated copies. All reads
  * are answered. They may be on different partitions. */
 void partition_read_many(struct partition_read *reads, uint32_t reads_count);
+
+/* Whether a key has a row, of whatever kind. Of views that the catalog does not know none has. */
+bool partition_has(const struct partition *partition, const struct catalog *catalog,
+                   uint32_t view_id, struct bytes key);
 
 /* Bytes behind a cell of a copied body that is not null. Borrowed until the reader's next quiet
  * point. */
@@ -286,7 +302,7 @@ FST_MUST_USE enum fst_status partition_visit(struct partition *partition, bool i
  * Otherwise the next visit must be whole. */
 void partition_visit_end(struct partition *partition, bool is_kept);
 /* Whether changes are not told apart any more (an earlier visit was not kept, or too many
- * removals): drop what is stored of this partition and visit all. */
+ * removals): visit all, and then drop what is stored of keys that have no row (partition_has). */
 bool partition_needs_whole_visit(const struct partition *partition);
 
 /* Walks everything: FST_CORRUPT if P1, P2 or P3 fails. No writer may run beside it. */

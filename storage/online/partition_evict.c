@@ -3,26 +3,20 @@
 
 enum {
     ROOM_MIN_EXTENTS = 2,
-    ROOM_PART = 64,   /* of the extents: less is short */
-    ENOUGH_ROOMS = 2, /* so many times as much ends it */
-    NEAR_PART = 32,   /* of the limit: eviction begins so far below it */
-    UNKEPT_PART = 4,  /* of the rows in memory */
+    ROOM_PART = 64,       /* of the extents: less is short */
+    ENOUGH_ROOMS = 2,     /* so many times as much ends it */
+    NEAR_PART = 32,       /* of the limit: eviction begins so far below it */
+    RELIEF_PLACES = 1024, /* a call */
+    UNKEPT_PART = 4,      /* of the rows in memory */
+    SPARSE_PART = 2,      /* of the places of a span: with fewer rows it is emptied */
+    OVER_PART = 32,       /* of the limit: so far beyond it to evict may take memory, */
+    OVER_EXTENTS = 2,     /* and so many more */
 };
 
 /* ---- when ---- */
 
-static bool is_near_limit(const struct partition *partition) {
-    const struct partition_budget *budget = partition->options.budget;
-    uint64_t near_bytes = budget->limit_bytes - budget->limit_bytes / NEAR_PART;
-    return atomic_load(&budget->used_bytes) >= near_bytes;
-}
-
-/* What is free, or will be, but for what was admitted. */
-static uint64_t room_bytes(const struct partition *partition) {
-    const struct table_slabs *root = partition->slabs.root;
-    uint64_t bytes =
-        root->free_bytes + root->waiting_bytes + root->pool_extents * TABLE_EXTENT_BYTES;
-    return bytes > partition->flying_bytes ? bytes - partition->flying_bytes : 0;
+static bool is_near(uint64_t used_bytes, uint64_t limit_bytes) {
+    return used_bytes >= limit_bytes - limit_bytes / NEAR_PART;
 }
 
 static uint64_t room_wanted_bytes(const struct partition *partition) {
@@ -31,17 +25,41 @@ static uint64_t room_wanted_bytes(const struct partition *partition) {
     return extents * TABLE_EXTENT_BYTES;
 }
 
-bool partition_is_short(const struct partition *partition) {
-    if (!is_near_limit(partition)) return false;
+static uint64_t pool_bytes(const struct partition *partition) {
+    return partition_pool_extents(partition) * TABLE_EXTENT_BYTES;
+}
+
+/* Places of the size that was asked for last, free ones and those that will be, and extents of
+ * which they can be made; but for what was admitted. */
+static uint64_t room_bytes(const struct partition *partition) {
+    const struct slabs *slabs = &partition->slabs;
+    uint64_t bytes = pool_bytes(partition) + slabs->root->waiting_bytes;
+    if (partition->row_bytes > 0) {
+        bytes += slabs_free_places(slabs, SLAB_ROWS, partition->row_bytes) *
+                 slab_place_bytes(SLAB_ROWS, partition->row_bytes);
+    }
+    return bytes > partition->flying_bytes ? bytes - partition->flying_bytes : 0;
+}
+
+static bool is_room_short(const struct partition *partition) {
     uint64_t wanted_bytes = room_wanted_bytes(partition);
-    if (partition->is_evicting) wanted_bytes *= ENOUGH_ROOMS;
+    if (partition->hand.is_evicting) wanted_bytes *= ENOUGH_ROOMS;
     return room_bytes(partition) < wanted_bytes;
+}
+
+bool partition_is_short(const struct partition *partition) {
+    const struct partition_budget *budget = partition->options.budget;
+    if (partition->hand.is_resting) return false;
+    if (partition->is_refusing) return true;
+    return is_near(atomic_load(&budget->used_bytes), budget->limit_bytes) &&
+           is_room_short(partition);
 }
 
 bool partition_wants_checkpoint(const struct partition *partition) {
     const struct table_header *header = partition->table.header;
     uint64_t hot_count = header->rows_count - header->deleted_count - header->evicted_count;
-    return partition->unkept_run > hot_count / UNKEPT_PART;
+    if (partition->hand.kept_lsn != table_word_load(&header->kept_lsn)) return false;
+    return partition->hand.unkept_run > hot_count / UNKEPT_PART;
 }
 
 /* ---- evicting ---- */
@@ -76,22 +94,81 @@ static enum fst_status row_evict(struct partition *partition, const struct view 
     return partition_set_row(partition, &put, place, &probe);
 }
 
-/* One row under the hand: FST_OK if it went. */
+static bool is_kept(const struct partition *partition, const uint64_t *row) {
+    uint64_t kept_lsn = table_word_load(&partition->table.header->kept_lsn);
+    return stored_lsn(stored_lsn_word(row)) <= kept_lsn;
+}
+
+/* To evict takes a small place before it gives a larger one back, and an extent of those now and
+ * then; those it gives back make up for it soon. */
+static bool stub_fits(const struct partition *partition, const struct view *view) {
+    const struct slabs *slabs = &partition->slabs;
+    uint32_t bytes = row_stored_bytes(&view->bare);
+    if (slabs_free_places(slabs, SLAB_ROWS, bytes) > 0) return true;
+    if (slabs_pool_extents(slabs) > 0) return true;
+    const struct partition_budget *budget = partition->options.budget;
+    uint64_t most_bytes = budget->limit_bytes + budget->limit_bytes / OVER_PART +
+                          OVER_EXTENTS * (uint64_t)TABLE_EXTENT_BYTES;
+    return atomic_load(&budget->used_bytes) + TABLE_EXTENT_BYTES <= most_bytes;
+}
+
+/* One row under the hand: FST_OK if it went; FST_BUSY if none can now, FST_FULL if this one cannot.
+ */
 static enum fst_status row_pass(struct partition *partition, const struct catalog *catalog,
                                 uint64_t *row) {
+    struct hand *hand = &partition->hand;
     uint64_t state = row[STORED_ROW_STATE];
     if (stored_view_id(state) == 0) return FST_NOT_FOUND;
     bool was_used = stored_row_forget(row);
     const struct view *view = row_view(catalog, state);
     bool may_go = view && view->evicts && stored_revision(state) < VIEW_REVISION_EVICTED;
+    hand->live_count += 1;
+    hand->unkept_count += !view || !is_kept(partition, row);
     if (!may_go) return FST_NOT_FOUND;
-    if (stored_lsn(stored_lsn_word(row)) > table_word_load(&partition->table.header->kept_lsn)) {
-        partition->unkept_run += 1;
+    hand->lap_count += 1;
+    if (!is_kept(partition, row)) {
+        hand->unkept_run += 1;
         return FST_NOT_FOUND;
     }
     if (was_used) return FST_NOT_FOUND;
     if (!partition_can_evict(partition, view_layout(view, stored_revision(state)))) return FST_BUSY;
-    return row_evict(partition, view, row);
+    if (!stub_fits(partition, view)) return FST_FULL;
+    enum fst_status status = row_evict(partition, view, row);
+    if (status != FST_OK) return status;
+    hand->live_count -= 1;
+    hand->unkept_run = 0;
+    return FST_OK;
+}
+
+/* Whether it is worth it, and possible, to bring the few rows of a span to others, so that any size
+ * can have its extents: places of one size are no use to another, and what is evicted is
+ * smaller. */
+static bool span_is_sparse(const struct partition *partition, const struct extent *span) {
+    const struct slabs *slabs = &partition->slabs;
+    const struct hand *hand = &partition->hand;
+    if (hand->live_count == 0 || hand->unkept_count > 0) return false;
+    uint32_t places = slabs_span_places(span);
+    if (hand->live_count > places / SPARSE_PART) return false;
+    if (pool_bytes(partition) >= room_wanted_bytes(partition)) return false;
+    uint64_t free = slabs_free_places(slabs, SLAB_ROWS, span->class * (uint32_t)TABLE_UNIT_BYTES);
+    uint64_t free_elsewhere = free - (places - span->used);
+    return free_elsewhere >= hand->live_count + slabs->promised_places;
+}
+
+/* LMDB has all of these rows: what is said of evicting beside a visit holds for moving, too. */
+static void span_empty(struct partition *partition, const struct catalog *catalog,
+                       const struct extent *span) {
+    const struct slabs *slabs = &partition->slabs;
+    for (uint32_t i = 0; i < span->fresh; i++) {
+        uint64_t place = slabs_place(slabs, span, i);
+        const uint64_t *row = table_at(&slabs->table, place);
+        if (stored_view_id(row[STORED_ROW_STATE]) == 0) continue;
+        const struct view *view = row_view(catalog, row[STORED_ROW_STATE]);
+        if (!view || !is_kept(partition, row)) continue;
+        const struct row_layout *layout = view_layout(view, stored_revision(row[STORED_ROW_STATE]));
+        if (!partition_can_evict(partition, layout)) return;
+        if (partition_move_row(partition, view, place) != FST_OK) return;
+    }
 }
 
 static bool any_evicts(const struct catalog *catalog) {
@@ -101,26 +178,30 @@ static bool any_evicts(const struct catalog *catalog) {
     return false;
 }
 
-/* Where the hand is, in an order in which it comes back to where it began. */
-struct lap {
-    uint32_t first_extent, first_place;
-    bool is_second_half;
-};
-
-static bool lap_is_over(const struct partition *partition, const struct lap *lap) {
-    if (!lap->is_second_half) return false;
-    if (partition->hand_extent != lap->first_extent) {
-        return partition->hand_extent > lap->first_extent;
+/* Goes to the next extent. After the last one a lap is over: if no row was met that can ever go,
+ * the hand rests until rows are refused. */
+static void hand_advance(struct partition *partition, const struct catalog *catalog) {
+    const struct slabs *slabs = &partition->slabs;
+    struct hand *hand = &partition->hand;
+    const struct extent *span = &slabs->extents[hand->extent];
+    if (span->kind == SLAB_ROWS && span_is_sparse(partition, span)) {
+        span_empty(partition, catalog, span);
     }
-    return partition->hand_place >= lap->first_place;
+    hand->live_count = 0;
+    hand->unkept_count = 0;
+    hand->place = 0;
+    hand->extent += 1;
+    if (hand->extent < slabs->root->extents_count) return;
+    hand->extent = 0;
+    hand->is_resting = hand->lap_count == 0;
+    if (hand->is_resting) partition->is_refusing = false;
+    hand->lap_count = 0;
 }
 
-static void hand_leave_extent(struct partition *partition, struct lap *lap) {
-    partition->hand_place = 0;
-    partition->hand_extent += 1;
-    if (partition->hand_extent < partition->slabs.root->extents_count) return;
-    partition->hand_extent = 0;
-    lap->is_second_half = true;
+/* Whether the hand, which has begun anew since, is back where it was. */
+static bool hand_is_back(const struct hand *hand, const struct hand *first) {
+    if (hand->extent != first->extent) return hand->extent > first->extent;
+    return hand->place >= first->place;
 }
 
 /* A visit may be open. A row that goes before it was visited is missing there, and need not be
@@ -129,26 +210,57 @@ static void hand_leave_extent(struct partition *partition, struct lap *lap) {
 uint32_t partition_evict(struct partition *partition, const struct catalog *catalog,
                          uint32_t places_max) {
     const struct slabs *slabs = &partition->slabs;
+    struct hand *hand = &partition->hand;
+    const struct hand first = *hand;
+    bool is_anew = false;
     uint32_t evicted = 0;
-    if (!any_evicts(catalog)) return 0;
-    struct lap lap = {.first_extent = partition->hand_extent, .first_place = partition->hand_place};
+    hand->is_needed = any_evicts(catalog);
+    if (!hand->is_needed) {
+        hand->is_resting = true;
+        return 0;
+    }
     table_begin(&partition->table);
-    for (uint32_t i = 0; i < places_max && !lap_is_over(partition, &lap); i++) {
-        const struct extent *span = &slabs->extents[partition->hand_extent];
-        if (span->kind != SLAB_ROWS || partition->hand_place >= span->fresh) {
-            hand_leave_extent(partition, &lap);
+    uint64_t kept_lsn = table_word_load(&partition->table.header->kept_lsn);
+    if (kept_lsn != hand->kept_lsn) hand->unkept_run = 0;
+    hand->kept_lsn = kept_lsn;
+    for (uint32_t i = 0; i < places_max && !(is_anew && hand_is_back(hand, &first)); i++) {
+        const struct extent *span = &slabs->extents[hand->extent];
+        if (span->kind != SLAB_ROWS || hand->place >= span->fresh) {
+            hand_advance(partition, catalog);
+            is_anew = is_anew || hand->extent == 0;
             continue;
         }
-        uint64_t place = slabs_place(slabs, span, partition->hand_place);
+        uint64_t place = slabs_place(slabs, span, hand->place);
         enum fst_status status = row_pass(partition, catalog, table_at(&slabs->table, place));
-        if (status != FST_OK && status != FST_NOT_FOUND) break;
-        if (status == FST_OK) evicted += 1;
-        partition->hand_place += 1;
+        if (status != FST_OK && status != FST_NOT_FOUND && status != FST_FULL) break;
+        evicted += status == FST_OK;
+        hand->place += 1;
     }
-    if (evicted > 0) partition->unkept_run = 0;
-    partition->is_evicting = room_bytes(partition) < ENOUGH_ROOMS * room_wanted_bytes(partition);
+    hand->is_evicting = room_bytes(partition) < ENOUGH_ROOMS * room_wanted_bytes(partition);
+    bool has_pool = pool_bytes(partition) >= room_wanted_bytes(partition);
+    if (has_pool && !hand->is_evicting) partition->is_refusing = false;
     table_settle(&partition->table);
     return evicted;
+}
+
+void partition_relieve(struct partition *partition, const struct catalog *catalog,
+                       uint32_t partitions_count) {
+    uint64_t share_bytes = partition->options.budget->limit_bytes / partitions_count;
+    uint64_t used_bytes = (uint64_t)partition->slabs.root->extents_count * TABLE_EXTENT_BYTES;
+    bool is_short =
+        !partition->hand.is_resting && is_near(used_bytes, share_bytes) && is_room_short(partition);
+    if (is_short) (void)partition_evict(partition, catalog, RELIEF_PLACES);
+    partition_reclaim(partition);
+}
+
+bool partition_fits_checkpoint(struct partition *partition, uint64_t lsn) {
+    struct table_header *header = partition->table.header;
+    if (lsn >= header->kept_lsn) return true;
+    table_begin(&partition->table);
+    header->kept_lsn = 0;
+    header->is_visit_open = 1;
+    table_settle(&partition->table);
+    return header->evicted_count == 0;
 }
 
 /* ---- promoting ---- */

@@ -16,6 +16,19 @@
 #include "storage/online/slab.h"
 #include "storage/online/stored_row.h"
 
+/* Of the clock. The counts are of the extent that it is in, and of the lap so far. */
+struct hand {
+    uint32_t extent, place; /* where it goes on */
+    uint32_t live_count;    /* rows of the extent */
+    uint32_t unkept_count;  /* of these, LMDB lacks */
+    uint64_t lap_count;     /* rows that went, will go at the next lap, or could but for LMDB */
+    uint64_t kept_lsn;      /* of the table, when unkept_run began */
+    uint64_t unkept_run;    /* rows that LMDB lacks, seen since the last that went */
+    bool is_evicting;       /* it goes on until there is room to spare */
+    bool is_resting;        /* a lap was in vain */
+    bool is_needed;         /* there are views that evict */
+};
+
 struct partition {
     struct table table;
     struct index index;
@@ -27,10 +40,10 @@ struct partition {
     bool is_torn; /* clearing it failed: its header may be beyond the end of the file */
     uint8_t *scratch;
     uint32_t sweep_extent, sweep_place; /* where the sweep goes on */
-    uint32_t hand_extent, hand_place;   /* where the eviction goes on */
-    uint64_t unkept_run;                /* rows that LMDB lacks, seen since the last that went */
-    bool is_evicting;                   /* it goes on until there is room to spare */
+    struct hand hand;
     uint64_t visit_lsn;                 /* the visitor's: applied when its visit began */
+    uint32_t row_bytes;                 /* of the row put last, as it is stored */
+    bool is_refusing;                   /* the last admission was refused */
     _Alignas(64) uint64_t flying_bytes; /* charged for what was admitted and is not applied yet */
     uint64_t spare_extents;             /* spans of their own that sizes in flight may open */
     uint8_t opened[SLAB_KINDS * SLAB_CLASSES / 8 + 1]; /* a bit per size that is among them */
@@ -87,6 +100,16 @@ FST_MUST_USE enum fst_status partition_set_row(struct partition *partition,
 bool partition_can_evict(struct partition *partition, const struct row_layout *layout);
 /* Whether this row can be put now within the limit, and without what was promised to others. */
 bool partition_has_room(struct partition *partition, const struct partition_put *put);
+/* Single extents of the pool that rows may take: where rows can be evicted one is left for what
+ * that takes, without which none could be made room for. */
+static inline uint64_t partition_pool_extents(const struct partition *partition) {
+    uint64_t extents = slabs_pool_extents(&partition->slabs);
+    uint64_t left = partition->hand.is_needed ? 1 : 0;
+    return extents > left ? extents - left : 0;
+}
+/* Moves a row that LMDB has to a place of another span. FST_OK, FST_FULL. */
+FST_MUST_USE enum fst_status partition_move_row(struct partition *partition,
+                                                const struct view *view, uint64_t place);
 /* FST_OK, FST_NOT_FOUND, FST_BUSY, FST_CORRUPT. */
 FST_MUST_USE enum fst_status partition_remove_row(struct partition *partition,
                                                   const struct view *view, struct bytes key);

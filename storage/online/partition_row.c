@@ -279,7 +279,34 @@ enum fst_status partition_put_row(struct partition *partition, const struct part
         int order = row_order(put, row_at(partition, place));
         if (order <= 0) return order < 0 ? FST_STALE : FST_OK; /* P4 */
     }
+    partition->row_bytes = row_stored_bytes(view_layout(put->view, put->revision));
     return partition_set_row(partition, put, place, &probe);
+}
+
+enum fst_status partition_move_row(struct partition *partition, const struct view *view,
+                                   uint64_t place) {
+    uint64_t *row = row_at(partition, place);
+    uint64_t lsn_word = stored_lsn_word(row);
+    uint32_t image_bytes = stored_words(lsn_word) * 8 - STORED_ROW_HEADER_BYTES;
+    uint16_t revision = stored_revision(row[STORED_ROW_STATE]);
+    /* The hand may come by again soon: a row that it spared once counts as used. */
+    bool is_used = revision < VIEW_REVISION_EVICTED || lsn_word & STORED_ROW_USED;
+    struct stored_row_version version = {
+        .view_id = view->id, .revision = revision, .lsn = stored_lsn(lsn_word), .is_used = is_used};
+    struct index_probe probe;
+    struct bytes key = partition_row_key(partition, view, row);
+    uint64_t found = partition_find_row(partition, view, key, &probe);
+    FST_ASSERT(found == place);
+    slabs_spare_span(&partition->slabs, slabs_span_of(&partition->slabs, place));
+    uint64_t to = slabs_get(&partition->slabs, SLAB_ROWS, STORED_ROW_HEADER_BYTES + image_bytes);
+    if (!to) return FST_FULL;
+    const uint8_t *image = (const uint8_t *)row + STORED_ROW_HEADER_BYTES;
+    stored_row_write(row_at(partition, to), &version, image, image_bytes,
+                     row_key_area_bytes(&view->bare));
+    index_replace(&partition->index, &probe, to);
+    stored_row_kill(row);
+    slabs_put(&partition->slabs, place);
+    return FST_OK;
 }
 
 enum fst_status partition_remove_row(struct partition *partition, const struct view *view,

@@ -99,7 +99,7 @@ static bool places_fit(const struct partition *partition, enum slab_kind kind, u
 /* Whether there are free places for all of it. What it takes of the pool is promised. */
 static bool need_fits(struct partition *partition, const struct row_layout *layout,
                       const struct need *need) {
-    uint64_t pool_extents = slabs_pool_extents(&partition->slabs);
+    uint64_t pool_extents = partition_pool_extents(partition);
     uint64_t before = pool_extents;
     bool fits =
         places_fit(partition, SLAB_ROWS, row_stored_bytes(layout), need->rows, &pool_extents) &&
@@ -248,6 +248,14 @@ bool partition_has_room(struct partition *partition, const struct partition_put 
            bytes_reserve(partition, 0, extents);
 }
 
+static enum partition_admission refuse(struct partition *partition, const struct view *view,
+                                       const struct log_rows_header *rows) {
+    partition->row_bytes = row_stored_bytes(view_layout(view, rows->revision));
+    partition->is_refusing = true;
+    partition->hand.is_resting = false;
+    return PARTITION_FULL;
+}
+
 enum partition_admission partition_admit(struct partition *partition, const struct view *view,
                                          const uint8_t *body) {
     struct log_rows_header rows = rows_header(body);
@@ -257,12 +265,13 @@ enum partition_admission partition_admit(struct partition *partition, const stru
     }
     struct claim claim = claim_of(view, &rows);
     uint64_t promised_places = partition->slabs.promised_places + claim.places;
-    if (!places_can_wait(partition, promised_places)) return PARTITION_FULL;
+    if (!places_can_wait(partition, promised_places)) return refuse(partition, view, &rows);
     if (partition->slabs.promised_places == 0) spare_clear(partition);
     spare_put_rows(partition, view, &rows, body, promised_places);
     if (!claim_fits(partition, claim) && !rows_fit_in(partition, view, &rows, body, claim)) {
-        return PARTITION_FULL;
+        return refuse(partition, view, &rows);
     }
+    partition->is_refusing = false;
     atomic_fetch_add(&partition->options.budget->used_bytes, claim.bytes);
     partition->flying_bytes += claim.bytes;
     partition->slabs.promised_places = promised_places;
@@ -413,6 +422,12 @@ enum fst_status partition_restore_client(struct partition *partition, uint64_t c
     client_table_restore(&partition->clients, client_id, &applied);
     table_settle(&partition->table);
     return FST_OK;
+}
+
+void partition_restore_kept(struct partition *partition, uint64_t lsn) {
+    table_begin(&partition->table);
+    table_word_store(&partition->table.header->kept_lsn, lsn);
+    table_settle(&partition->table);
 }
 
 void partition_restore_lsn(struct partition *partition, uint64_t applied_lsn) {

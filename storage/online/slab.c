@@ -48,7 +48,7 @@ uint32_t slab_span_places(uint32_t place_bytes) {
     return slab_span_extents(place_bytes) * TABLE_EXTENT_BYTES / place_bytes;
 }
 
-static uint32_t span_places(const struct extent *span) {
+uint32_t slabs_span_places(const struct extent *span) {
     return span->span * TABLE_EXTENT_BYTES / (span->class * (uint32_t)TABLE_UNIT_BYTES);
 }
 
@@ -84,7 +84,7 @@ static struct slab *slab_of(const struct slabs *slabs, enum slab_kind kind, uint
 }
 
 static bool span_has_room(const struct extent *span) {
-    return span->free != 0 || span->fresh < span_places(span);
+    return span->free != 0 || span->fresh < slabs_span_places(span);
 }
 
 /* ---- spans ---- */
@@ -123,6 +123,7 @@ static struct extent *span_take(struct slabs *slabs, uint32_t extents) {
         struct extent *span = &slabs->extents[pooled - 1];
         list_remove(slabs, &root->pool[extents], span);
         table_add(&root->pool_extents, -(int64_t)extents);
+        slabs->pool_singles -= extents == 1;
         return span;
     }
     if (!slabs_reserve(slabs, extents)) return NULL;
@@ -147,8 +148,8 @@ static struct extent *span_create(struct slabs *slabs, enum slab_kind kind, uint
     struct slab *slab = slab_of(slabs, kind, class);
     list_put(slabs, &slab->room, span);
     slab->spans += 1;
-    slab->free_places += span_places(span);
-    table_add(&slabs->root->free_bytes, (int64_t)span_places(span) * span_bytes(span));
+    slab->free_places += slabs_span_places(span);
+    table_add(&slabs->root->free_bytes, (int64_t)slabs_span_places(span) * span_bytes(span));
     table_add(&slabs->root->kind_extents[kind], span->span);
     return span;
 }
@@ -159,8 +160,8 @@ static void span_release(struct slabs *slabs, struct extent *span) {
     struct slab *slab = slab_of(slabs, span->kind, span->class);
     list_remove(slabs, &slab->room, span);
     slab->spans -= 1;
-    slab->free_places -= span_places(span);
-    table_add(&root->free_bytes, -(int64_t)span_places(span) * span_bytes(span));
+    slab->free_places -= slabs_span_places(span);
+    table_add(&root->free_bytes, -(int64_t)slabs_span_places(span) * span_bytes(span));
     table_add(&root->kind_extents[span->kind], -(int64_t)span->span);
     table_add(&root->waiting_bytes, (int64_t)span->span * TABLE_EXTENT_BYTES);
     __atomic_store_n(&span->kind, SLAB_NONE, __ATOMIC_RELEASE);
@@ -174,6 +175,7 @@ static void span_pool(struct slabs *slabs, struct extent *span) {
     table_add(&root->waiting_bytes, -(int64_t)span->span * TABLE_EXTENT_BYTES);
     table_add(&root->pool_extents, span->span);
     list_put(slabs, &root->pool[span->span], span);
+    slabs->pool_singles += span->span == 1;
 }
 
 struct extent *slabs_span_of(const struct slabs *slabs, uint64_t place) {
@@ -234,7 +236,7 @@ static void place_free(struct slabs *slabs, uint64_t place) {
     table_add(&slabs->root->free_bytes, span_bytes(span));
     if (span->used > 0 || (slab->room == extent_link(slabs, span) && span->next == 0)) return;
     /* Places that are promised were counted on when the promise was made. */
-    bool is_promised = slab->free_places - span_places(span) < slabs->promised_places;
+    bool is_promised = slab->free_places - slabs_span_places(span) < slabs->promised_places;
     if (!is_promised && span_can_wait(slabs)) span_release(slabs, span);
 }
 
@@ -306,6 +308,9 @@ void slabs_open(struct slabs *slabs, const struct table *table, struct epoch *ep
         .epoch = epoch,
         .budget = budget,
     };
+    for (uint32_t link = slabs->root->pool[1]; link != 0; link = slabs->extents[link - 1].next) {
+        slabs->pool_singles += 1;
+    }
     waiting_free(slabs, 1 - slabs->root->waiting_now, UINT32_MAX);
     waiting_free(slabs, slabs->root->waiting_now, UINT32_MAX);
 }
@@ -315,11 +320,19 @@ uint64_t slabs_free_places(const struct slabs *slabs, enum slab_kind kind, uint3
 }
 
 uint64_t slabs_pool_extents(const struct slabs *slabs) {
-    uint64_t count = 0;
-    for (uint32_t link = slabs->root->pool[1]; link != 0; link = slabs->extents[link - 1].next) {
-        count += 1;
-    }
+    uint64_t count = slabs->pool_singles;
     return count > slabs->promised_extents ? count - slabs->promised_extents : 0;
+}
+
+void slabs_spare_span(struct slabs *slabs, struct extent *span) {
+    struct slab *slab = slab_of(slabs, span->kind, span->class);
+    if (slab->room != extent_link(slabs, span) || span->next == 0) return;
+    list_remove(slabs, &slab->room, span);
+    struct extent *first = &slabs->extents[slab->room - 1];
+    span->prev = slab->room;
+    span->next = first->next;
+    if (span->next) slabs->extents[span->next - 1].prev = extent_link(slabs, span);
+    first->next = extent_link(slabs, span);
 }
 
 /* ---- checking ---- */
@@ -378,7 +391,7 @@ static enum fst_status span_check(const struct slabs *slabs, struct slabs_walk *
         }
         link = (uint32_t)*free_link(slabs, place);
     }
-    if (span->fresh > span_places(span) || free + span->used != span->fresh) {
+    if (span->fresh > slabs_span_places(span) || free + span->used != span->fresh) {
         return fst_error_set(error, FST_CORRUPT, "extent %u: %u used, %u free, %u fresh", number,
                              span->used, free, span->fresh); /* S2 */
     }
@@ -424,7 +437,7 @@ enum fst_status slabs_check(const struct slabs *slabs, struct slabs_walk *walk,
         FST_TRY(span_check(slabs, walk, span, error));
         rooms += span_has_room(span);
         used += span->used;
-        free_bytes += (uint64_t)(span_places(span) - span->used) * span_bytes(span);
+        free_bytes += (uint64_t)(slabs_span_places(span) - span->used) * span_bytes(span);
     }
     if (used != walk->live_places || free_bytes != slabs->root->free_bytes) {
         return fst_error_set(error, FST_CORRUPT, "%llu places used, %llu found live or waiting",

@@ -73,6 +73,7 @@ struct slabs {
     uint64_t waiting_reserved; /* entries of each list that have memory */
     uint64_t promised_places;  /* of any class: their owner may come for them */
     uint64_t promised_extents; /* single ones of the pool, likewise */
+    uint64_t pool_singles;     /* spans of one extent in the pool */
     struct epoch *epoch;
     struct partition_budget *budget;
 };
@@ -101,6 +102,10 @@ void slabs_reclaim(struct slabs *slabs, uint32_t places_max);
 uint64_t slabs_free_places(const struct slabs *slabs, enum slab_kind kind, uint32_t bytes);
 /* Single extents that any class may take, and nobody was promised. */
 uint64_t slabs_pool_extents(const struct slabs *slabs);
+/* Hands out the places of other spans of its class first, as long as these have any. */
+void slabs_spare_span(struct slabs *slabs, struct extent *span);
+/* Places of a span. */
+uint32_t slabs_span_places(const struct extent *span);
 /* Spans of how many extents a class takes, and how many places they have. */
 uint32_t slab_span_extents(uint32_t place_bytes);
 uint32_t slab_span_places(uint32_t place_bytes);

@@ -68,6 +68,9 @@ static enum fst_status rows_apply(struct replay *replay, const struct log_record
             "the rows of this store need more memory: start with a larger --memory, and room for "
             "it in --table-dir");
     }
+    if (status == FST_OK) {
+        partition_relieve(partition, *replay->catalog, replay->store->partitions_count);
+    }
     return status;
 }
 

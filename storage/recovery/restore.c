@@ -46,8 +46,10 @@ static enum fst_status row_restore(void *context, const struct meta_row *row) {
     if (row->image.bytes != layout->image_bytes) return FST_CORRUPT;
     FST_TRY(row_check(layout, row->image.data, row->heap.data, row->heap.bytes));
     worker->report.checkpoint_rows += 1;
-    FST_TRY(partition_restore_row(restore->store->partitions[row->partition], view, row->revision,
-                                  row->lsn, row->image.data, row->heap.data));
+    struct partition *partition = restore->store->partitions[row->partition];
+    FST_TRY(partition_restore_row(partition, view, row->revision, row->lsn, row->image.data,
+                                  row->heap.data));
+    partition_relieve(partition, catalog, restore->store->partitions_count);
     if (++worker->rows_untold < ROWS_TOLD) return FST_OK;
     worker->rows_untold = 0;
     return progress_add(restore->progress, ROWS_TOLD);
@@ -95,6 +97,7 @@ static enum fst_status partition_fill(struct worker *worker, uint32_t p) {
     const struct restore *restore = worker->restore;
     struct partition *partition = restore->store->partitions[p];
     struct meta_visitor visitor = {.context = worker, .row = row_restore, .client = client_restore};
+    partition_restore_kept(partition, restore->lsns[p]);
     enum fst_status status =
         meta_visit_partition(restore->store->meta, (uint16_t)p, &visitor, &worker->error);
     worker->is_damaged = status == FST_CORRUPT;
@@ -133,8 +136,12 @@ static enum fst_status partition_start(struct worker *worker, uint32_t p) {
     enum partition_origin origin;
     FST_TRY(partition_open(&store->partitions[p], &options, &origin, &worker->error));
     struct partition *partition = store->partitions[p];
-    if (origin == PARTITION_MAPPED && partition_applied_lsn(partition) < restore->lsns[p]) {
-        /* A table of an earlier time: the logs it lacks may not be read any more. */
+    bool is_trusted = origin == PARTITION_MAPPED &&
+                      partition_applied_lsn(partition) >= restore->lsns[p] &&
+                      partition_fits_checkpoint(partition, restore->lsns[p]);
+    if (origin == PARTITION_MAPPED && !is_trusted) {
+        /* A table of an earlier time lacks rows of logs that may not be read any more; one of a
+         * later time, or without its LMDB, the rows that are evicted. */
         FST_TRY(partition_clear(partition));
         origin = PARTITION_DISTRUSTED;
     }

@@ -522,17 +522,20 @@ static void test_promote_at_limit(void **state) {
     for (int i = 0; i < 8; i++) partition_reclaim(fixture->partition);
     fixture->budget.limit_bytes = fixture->budget.used_bytes;
     uint64_t used_bytes = fixture->budget.used_bytes;
-    int64_t key = 0;
-    for (; key < 400; key++) {
-        struct row_spec spec = spec_of(VIEW_WIDE, key, 100);
-        assert_int_equal(promote(fixture, &spec, (uint64_t)key + 1), FST_OK);
+    int64_t back = 0;
+    for (enum fst_status status = FST_OK; status == FST_OK; back++) {
+        struct row_spec spec = spec_of(VIEW_WIDE, back, 100);
+        status = promote(fixture, &spec, (uint64_t)back + 1);
+        assert_true(status == FST_OK || status == FST_FULL);
     }
+    assert_in_range(back, 200, 399); /* An extent is left for evicting. */
     (void)visit(fixture, false, true);
     assert_int_equal(evict(fixture), 0);
     assert_true(evict(fixture) > 0);
     /* The places wait: nobody reclaimed them. */
     struct row_spec spec = spec_of(VIEW_WIDE, 0, 100);
     assert_true(look(fixture, VIEW_WIDE, 0, false).is_evicted);
+    int64_t key = 400;
     for (enum fst_status status = FST_OK; status == FST_OK; key++) {
         struct row_spec more = spec_of(VIEW_WIDE, key, 100);
         status = row_write(fixture, &more, (uint64_t)key + 1);
@@ -546,6 +549,203 @@ static void test_promote_at_limit(void **state) {
     online_fixture_destroy(fixture);
 }
 
+/* LMDB may have more than the last visit knows of; what has less is not the one rows went to. */
+static void test_another_lmdb(void **state) {
+    (void)state;
+    struct online_fixture *fixture = rows_make(VIEW_SMALL, 10);
+    assert_true(partition_fits_checkpoint(fixture->partition, 0));
+    (void)visit(fixture, false, true);
+    assert_true(partition_fits_checkpoint(fixture->partition, 10));
+    assert_true(partition_fits_checkpoint(fixture->partition, 11));
+    assert_false(partition_needs_whole_visit(fixture->partition));
+    assert_true(partition_fits_checkpoint(fixture->partition, 9));
+    assert_true(partition_needs_whole_visit(fixture->partition));
+    for (int i = 0; i < 3; i++) assert_int_equal(evict(fixture), 0);
+    assert_int_equal(visit(fixture, true, true), 10);
+    assert_int_equal(evict(fixture), 10);
+    assert_true(partition_fits_checkpoint(fixture->partition, 10));
+    assert_false(partition_fits_checkpoint(fixture->partition, 9));
+    online_fixture_destroy(fixture);
+}
+
+/* Five times as many rows as there is memory for come from LMDB at a start, and leave the others'
+ * half of it alone. */
+static void test_restore(void **state) {
+    (void)state;
+    enum { LIMIT_SMALL = 4 << 20, COUNT = 45000 };
+    static uint8_t image[ROW_BYTES_MAX], heap[ROW_HEAP_BYTES_MAX];
+    struct online_fixture *fixture = online_fixture_create(2 * LIMIT_SMALL);
+    fixture->views[VIEW_WIDE].evicts = true;
+    partition_restore_kept(fixture->partition, COUNT);
+    for (int64_t key = 0; key < COUNT; key++) {
+        struct row_spec spec = spec_of(VIEW_WIDE, key, 100);
+        uint32_t heap_used = 0;
+        image_make(fixture, &spec, image, heap, &heap_used);
+        assert_int_equal(partition_restore_row(fixture->partition, fixture->by_id[VIEW_WIDE], 0,
+                                               (uint64_t)key + 1, image, heap),
+                         FST_OK);
+        partition_relieve(fixture->partition, &fixture->catalog, 2);
+    }
+    struct partition_stats stats;
+    partition_stats(fixture->partition, &stats);
+    assert_int_equal(stats.rows_count, COUNT);
+    assert_true(fixture->budget.used_bytes <= LIMIT_SMALL);
+    assert_in_range(stats.evicted_count, COUNT / 2, COUNT - 1);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
+/* One row in eight is read all the time, so that no span of rows is ever without one: rows of
+ * another size find room all the same, where those that are read make way. */
+static void test_room_for_another_size(void **state) {
+    (void)state;
+    enum { LIMIT_SMALL = 8 << 20, HOT_PART = 8, LAPS = 4, OTHERS = 4000 };
+    struct online_fixture *fixture = online_fixture_create(LIMIT_SMALL);
+    fixture->views[VIEW_WIDE].evicts = true;
+    uint64_t lsn = 0;
+    for (enum fst_status status = FST_OK; status == FST_OK;) {
+        struct row_spec spec = spec_of(VIEW_WIDE, (int64_t)lsn, 100);
+        status = row_write(fixture, &spec, lsn + 1);
+        lsn += status == FST_OK;
+    }
+    int64_t count = (int64_t)lsn;
+    (void)visit(fixture, false, true);
+    assert_true(partition_is_short(fixture->partition));
+    for (int lap = 0; lap < LAPS; lap++) {
+        for (int64_t key = 0; key < count; key += HOT_PART)
+            (void)look(fixture, VIEW_WIDE, key, true);
+        (void)evict(fixture);
+        partition_reclaim(fixture->partition);
+        partition_reclaim(fixture->partition);
+    }
+    uint64_t used_bytes = fixture->budget.used_bytes;
+    for (int64_t key = 0; key < OTHERS; key++) {
+        struct row_spec spec = spec_of(VIEW_SMALL, key, 100);
+        assert_int_equal(row_write(fixture, &spec, ++lsn), FST_OK);
+    }
+    assert_true(fixture->budget.used_bytes <= used_bytes);
+    for (int64_t key = 0; key < count; key += HOT_PART) {
+        struct row_spec spec = spec_of(VIEW_WIDE, key, 100);
+        struct row_found found;
+        assert_true(row_get(fixture, VIEW_WIDE, key, &found));
+        assert_true(row_is(fixture, &found, &spec, (uint64_t)key + 1));
+    }
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
+/* ---- five times as much as memory ---- */
+
+struct flood {
+    struct online_fixture *fixture;
+    const uint32_t *views;
+    uint32_t views_count;
+    uint64_t random;
+    uint64_t lsn;
+    uint64_t *lsns; /* of each key and view; 0: none */
+    uint64_t bytes_most;
+    uint32_t visits;
+};
+
+enum { FLOOD_KEYS = 24000, FLOOD_HOT_KEYS = 500, FLOOD_VISIT = 3000, TRIES_MAX = 2000 };
+
+static void flood_tick(struct flood *flood) {
+    struct partition *partition = flood->fixture->partition;
+    if (partition_is_short(partition)) {
+        (void)partition_evict(partition, &flood->fixture->catalog, 256);
+    }
+    partition_reclaim(partition);
+    if (!partition_wants_checkpoint(partition) && flood->lsn % FLOOD_VISIT != 0) return;
+    (void)visit(flood->fixture, false, true);
+    flood->visits += 1;
+}
+
+static struct row_spec flood_spec(const struct flood *flood, uint32_t v, int64_t key) {
+    struct row_spec spec = spec_of(flood->views[v], key, 100);
+    spec.heavy_bytes = key % 5 == 0 ? 300 : 0;
+    return spec;
+}
+
+static void flood_write(struct flood *flood, uint32_t v, int64_t key) {
+    struct row_spec spec = flood_spec(flood, v, key);
+    uint32_t tries = 0;
+    flood->lsn += 1;
+    while (row_write(flood->fixture, &spec, flood->lsn) == FST_FULL) {
+        assert_true(++tries < TRIES_MAX);
+        flood_tick(flood);
+    }
+    flood->lsns[(int64_t)v * FLOOD_KEYS + key] = flood->lsn;
+    if (flood->fixture->budget.used_bytes > flood->bytes_most) {
+        flood->bytes_most = flood->fixture->budget.used_bytes;
+    }
+}
+
+/* As a server would: a row that was asked for twice comes back. */
+static bool flood_read(struct flood *flood, uint32_t v, int64_t key) {
+    struct row_spec spec = flood_spec(flood, v, key);
+    uint64_t lsn = flood->lsns[(int64_t)v * FLOOD_KEYS + key];
+    struct row_found found;
+    row_prepare(flood->fixture, spec.view_id, key, &found);
+    found.read.wants_mark = true;
+    partition_read_many(&found.read, 1);
+    assert_int_equal(found.read.is_found + found.read.is_evicted, lsn > 0);
+    if (lsn == 0) return true;
+    assert_int_equal(found.read.lsn, lsn);
+    if (found.read.is_found) assert_true(row_is(flood->fixture, &found, &spec, lsn));
+    if (found.read.is_found || !found.read.was_used) return found.read.is_found;
+    enum fst_status status = promote(flood->fixture, &spec, lsn);
+    assert_true(status == FST_OK || status == FST_FULL);
+    return false;
+}
+
+static void flood_run(const uint32_t *views, uint32_t views_count, uint64_t limit_bytes) {
+    struct flood flood = {.fixture = online_fixture_create(limit_bytes),
+                          .views = views,
+                          .views_count = views_count,
+                          .random = random_seed(41)};
+    struct partition_stats stats;
+    uint64_t hits = 0;
+    flood.lsns = calloc((size_t)views_count * FLOOD_KEYS, sizeof *flood.lsns);
+    assert_non_null(flood.lsns);
+    for (uint32_t v = 0; v < views_count; v++) flood.fixture->views[views[v]].evicts = true;
+    for (int64_t key = 0; key < FLOOD_KEYS; key++) {
+        for (uint32_t v = 0; v < views_count; v++) flood_write(&flood, v, key);
+        int64_t hot = (int64_t)(random_next(&flood.random) % FLOOD_HOT_KEYS);
+        (void)flood_read(&flood, (uint32_t)(random_next(&flood.random) % views_count), hot);
+        if (key % 64 == 0) flood_tick(&flood);
+    }
+    for (uint32_t i = 0; i < 20 * FLOOD_HOT_KEYS; i++) {
+        int64_t hot = (int64_t)(random_next(&flood.random) % FLOOD_HOT_KEYS);
+        bool is_hit = flood_read(&flood, (uint32_t)(random_next(&flood.random) % views_count), hot);
+        hits += is_hit && i >= 10 * FLOOD_HOT_KEYS;
+        if (i % 64 == 0) flood_tick(&flood);
+    }
+    partition_stats(flood.fixture->partition, &stats);
+    print_message("  hits %llu of %u, evicted %llu of %llu, most bytes %llu, visits %u\n",
+                  (unsigned long long)hits, 10 * FLOOD_HOT_KEYS,
+                  (unsigned long long)stats.evicted_count, (unsigned long long)stats.rows_count,
+                  (unsigned long long)flood.bytes_most, flood.visits);
+    assert_int_equal(stats.rows_count, views_count * FLOOD_KEYS);
+    assert_true(stats.evicted_count > stats.rows_count / 3);
+    assert_true(flood.bytes_most <= limit_bytes + limit_bytes / 16);
+
+    for (int64_t i = 0; i < (int64_t)views_count * FLOOD_KEYS; i++)
+        (void)flood_read(&flood, (uint32_t)(i / FLOOD_KEYS), i % FLOOD_KEYS);
+    online_fixture_check(flood.fixture);
+    free(flood.lsns);
+    online_fixture_destroy(flood.fixture);
+}
+
+/* Rows of one size and rows of several, with values elsewhere: all can be written, the limit holds,
+ * and what is read often is in memory. */
+static void test_flood(void **state) {
+    (void)state;
+    static const uint32_t wide[] = {VIEW_WIDE};
+    static const uint32_t mixed[] = {VIEW_WIDE, VIEW_TEXT, VIEW_NAMED};
+    flood_run(wide, 1, 3 << 20);
+    flood_run(mixed, 3, 10 << 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
@@ -556,6 +756,10 @@ int main(void) {
         cmocka_unit_test(test_visit_and_sweep),
         cmocka_unit_test(test_promote),
         cmocka_unit_test(test_promote_at_limit),
+        cmocka_unit_test(test_another_lmdb),
+        cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_room_for_another_size),
+        cmocka_unit_test(test_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
