@@ -134,11 +134,13 @@ static enum fst_status file_open_and_trim(struct trim *trim, const struct log_fi
     return FST_OK;
 }
 
-/* From the last file down, until the one that holds the last group. */
+/* From the last file down, until the one that holds the last group. A removal is durable before the
+ * next one: a log must not lose a file and keep one behind it. */
 static enum fst_status files_trim(struct trim *trim, const struct log_file_id *files,
                                   uint32_t files_count, uint64_t last) {
     bool is_last = false;
     for (uint32_t i = files_count; i > 0 && !is_last; i--) {
+        if (i < files_count) FST_TRY(folder_sync(trim));
         FST_TRY(file_open_and_trim(trim, &files[i - 1], last, &is_last));
     }
     return FST_OK;
