@@ -15,6 +15,7 @@ struct handle {
     uint32_t node;
     uint32_t generation;
     int flags;
+    uint32_t failed_syncs; /* of the file, that were told to this one */
     bool is_open;
     bool has_lock;
 };
@@ -87,8 +88,11 @@ static int handle_open(struct io_sim *sim, uint32_t node, int flags, io_file *fi
     while (index < IO_SIM_OPEN_MAX && sim->handles[index].is_open) index++;
     if (index == IO_SIM_OPEN_MAX) return -EMFILE;
     uint32_t generation = sim->handles[index].generation + 1;
-    sim->handles[index] =
-        (struct handle){.node = node, .generation = generation, .flags = flags, .is_open = true};
+    sim->handles[index] = (struct handle){.node = node,
+                                          .generation = generation,
+                                          .flags = flags,
+                                          .failed_syncs = sim->disk.nodes[node].file.failed_syncs,
+                                          .is_open = true};
     sim->disk.nodes[node].opens_count += 1;
     *file_out = (io_file)(generation * IO_SIM_OPEN_MAX + index);
     return 0;
@@ -252,17 +256,23 @@ static int64_t sim_pwrite(struct io *io, io_file file, const void *data, size_t 
     return result;
 }
 
+/* `fault` is 0 or the error that the call shall fail with. */
+static int sync_run(struct io_sim *sim, struct handle *handle, int fault) {
+    struct sim_file *file = file_of(sim, handle);
+    if (fault < 0)
+        sim_file_sync_some(file, &sim->dice);
+    else
+        sim_file_sync(file);
+    bool is_news = handle->failed_syncs != file->failed_syncs;
+    handle->failed_syncs = file->failed_syncs;
+    return fault == 0 && is_news ? -EIO : fault;
+}
+
 static int sim_sync(struct io *io, io_file file) {
     struct io_sim *sim = sim_of(io);
     int result = call_begin(sim, IO_SIM_SYNC);
-    const struct handle *handle = handle_find(sim, file);
-    if (!handle) {
-        result = -EBADF;
-    } else if (result < 0) {
-        sim_file_sync_some(file_of(sim, handle), &sim->dice);
-    } else {
-        sim_file_sync(file_of(sim, handle));
-    }
+    struct handle *handle = handle_find(sim, file);
+    result = handle ? sync_run(sim, handle, result) : -EBADF;
     call_end(sim);
     return result;
 }

@@ -17,7 +17,8 @@
  *   - direct files refuse transfers whose address, size or offset is no multiple of 4 KiB;
  *   - a write that fails with EIO has changed some of its sectors;
  *   - after a failed sync some waiting sectors are durable, the others never will be unless they
- * are written again, and the next sync succeeds.
+ *     are written again, and the next sync succeeds. As in Linux, every other open file of these
+ *     bytes is told, too: its next sync fails (-EIO), once.
  *
  * Invariants, restated in io_sim_check():
  *   S1  Names and files keep the invariants of sim_disk.h and sim_file.h.

@@ -241,6 +241,7 @@ void sim_file_sync_range(struct sim_file *file, uint64_t offset, size_t bytes) {
 
 void sim_file_sync_some(struct sim_file *file, struct sim_dice *dice) {
     if (file->is_in_memory) return;
+    file->failed_syncs += 1;
     uint64_t end = waiting_end(file);
     for (uint64_t sector = 0; sector < end; sector++) {
         if (!sector_is_waiting(file, sector)) continue;

@@ -45,6 +45,7 @@ struct sim_file {
     uint64_t written_count;  /* sectors that take room on the disk */
     uint64_t reserved_bytes; /* in memory: by the caller, who counts */
     uint32_t mappings_count;
+    uint32_t failed_syncs; /* that lost sectors; open files are told of each */
     bool is_size_waiting;
     bool is_in_memory;
     bool was_mapped; /* its writes are found by comparing */

@@ -25,7 +25,7 @@ enum {
     RING_BUFFER_BYTES = 16 << 10,
     LISTEN_BACKLOG = 1024,
     FIRST_FILE_BYTES = 8 << 20,
-    DESCRIPTORS_SPARE = 1024, /* rings, log files, LMDB */
+    DESCRIPTORS_SPARE = 1024, /* rings, LMDB */
 };
 
 static_assert((int)LOG_GROUPS_IN_FLIGHT_MAX == 16, "the limit of the option");
@@ -418,7 +418,9 @@ static void descriptors_raise(const struct server_options *options) {
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t wanted = options->connections + options->partitions + DESCRIPTORS_SPARE;
+    uint64_t logs =
+        server_options_shards(options) * options->groups_in_flight * (uint64_t)LOG_FILES_MAX;
+    uint64_t wanted = options->connections + options->partitions + logs + DESCRIPTORS_SPARE;
     if (limit.rlim_cur >= wanted) return;
     log_warn("server.descriptors", "found=%llu wanted=%llu", (unsigned long long)limit.rlim_cur,
              (unsigned long long)wanted);

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "storage/log/log_format.h"
 
-enum { ZERO_CHUNK_BYTES = 1 << 20, PATH_BYTES = 4096, NO_FILE = -1 };
+enum { ZERO_CHUNK_BYTES = 1 << 20, PATH_BYTES = 4096, NO_FILE = 0 };
 
 static_assert((1 << 20) % IO_BLOCK_BYTES == 0, "files are filled in whole blocks");
 
@@ -31,15 +31,16 @@ struct log {
     uint64_t previous_checksum;
     bool is_failed;
     bool is_waiting; /* the last seal found no file */
-    /* the current file */
-    io_file file;
-    uint32_t sequence;
+    /* The current file, the next one and the retired one: file s is in lanes[s % LOG_FILES_MAX],
+     * open once for every group in flight; group g has lane g % groups_in_flight_max. */
+    io_file lanes[LOG_FILES_MAX][LOG_GROUPS_IN_FLIGHT_MAX];
+    uint32_t sequence; /* of the current file; NO_FILE before the first */
     uint64_t file_seed;
     uint64_t write_offset;
     /* between the shard and the background thread */
-    _Atomic io_file next_file;    /* NO_FILE: none is prepared */
-    _Atomic io_file retired_file; /* to be closed by the background thread */
-    uint32_t prepared_sequence;   /* the background thread's: of the last file made */
+    _Atomic uint32_t next_file;    /* sequence; NO_FILE: none is prepared */
+    _Atomic uint32_t retired_file; /* sequence; to be closed by the background thread */
+    uint32_t prepared_sequence;    /* the background thread's: of the last file made */
 };
 
 const char *log_sync_method_name(enum log_sync_method method) {
@@ -101,8 +102,29 @@ static int file_fill(const struct log *log, io_file file, uint32_t sequence) {
     return result;
 }
 
+static void lanes_close(const struct log *log, const io_file *lanes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) (void)log->io->ops->close(log->io, lanes[i]);
+}
+
+static void file_close(const struct log *log, uint32_t sequence) {
+    lanes_close(log, log->lanes[sequence % LOG_FILES_MAX], log->options.groups_in_flight_max);
+}
+
+static int lanes_open(struct log *log, const char *path, io_file *lanes) {
+    struct io *io = log->io;
+    int flags = IO_OPEN_WRITE | IO_OPEN_DIRECT;
+    if (log->options.sync_method == LOG_SYNC_DSYNC) flags |= IO_OPEN_DSYNC;
+    for (uint32_t i = 0; i < log->options.groups_in_flight_max; i++) {
+        int result = io->ops->open(io, path, flags, &lanes[i]);
+        if (result == 0) continue;
+        lanes_close(log, lanes, i);
+        return result;
+    }
+    return 0;
+}
+
 /* A new file, complete and durable, opened for the shard. What fails is removed again. */
-static int file_make(const struct log *log, uint32_t sequence, io_file *file_out) {
+static int file_make(struct log *log, uint32_t sequence) {
     struct io *io = log->io;
     char path[PATH_BYTES];
     file_path(log, sequence, path);
@@ -114,15 +136,14 @@ static int file_make(const struct log *log, uint32_t sequence, io_file *file_out
     int closed = io->ops->close(io, file);
     if (result == 0) result = closed;
     if (result == 0) result = io->ops->sync_dir(io, log->dir);
-    if (log->options.sync_method == LOG_SYNC_DSYNC) flags |= IO_OPEN_DSYNC;
-    if (result == 0) result = io->ops->open(io, path, flags, file_out);
+    if (result == 0) result = lanes_open(log, path, log->lanes[sequence % LOG_FILES_MAX]);
     if (result < 0) (void)io->ops->unlink(io, path);
     return result;
 }
 
 static void file_retire(struct log *log) {
-    io_file retired = atomic_exchange(&log->retired_file, NO_FILE);
-    if (retired != NO_FILE) (void)log->io->ops->close(log->io, retired);
+    uint32_t retired = atomic_exchange(&log->retired_file, NO_FILE);
+    if (retired != NO_FILE) file_close(log, retired);
 }
 
 enum fst_status log_prepare_file(struct log *log) {
@@ -133,17 +154,15 @@ enum fst_status log_prepare_file(struct log *log) {
     file_path(log, sequence, path);
     /* What an attempt left that could not even be removed. */
     (void)log->io->ops->unlink(log->io, path);
-    io_file file;
-    int result = file_make(log, sequence, &file);
+    int result = file_make(log, sequence);
     if (result < 0) return fst_status_from_errno(result);
     log->prepared_sequence = sequence;
-    atomic_store(&log->next_file, file);
+    atomic_store(&log->next_file, sequence);
     return FST_OK;
 }
 
-static void file_begin(struct log *log, io_file file, uint32_t sequence) {
+static void file_begin(struct log *log, uint32_t sequence) {
     struct log_file_id id = file_id(log, sequence);
-    log->file = file;
     log->sequence = sequence;
     log->file_seed = log_file_seed(&id);
     log->write_offset = IO_BLOCK_BYTES;
@@ -152,11 +171,12 @@ static void file_begin(struct log *log, io_file file, uint32_t sequence) {
 /* Goes on in the prepared file. The old one is handed over before the new one is taken: whoever
  * sees that the next file is missing also sees the one to close. */
 static bool file_switch(struct log *log) {
-    io_file next = atomic_load(&log->next_file);
+    uint32_t next = atomic_load(&log->next_file);
     if (next == NO_FILE) return false;
+    FST_ASSERT(next == log->sequence + 1);
     FST_ASSERT(atomic_load(&log->retired_file) == NO_FILE);
-    atomic_store(&log->retired_file, log->file);
-    file_begin(log, next, log->sequence + 1);
+    atomic_store(&log->retired_file, log->sequence);
+    file_begin(log, next);
     atomic_store(&log->next_file, NO_FILE);
     return true;
 }
@@ -214,19 +234,18 @@ enum fst_status log_open(struct log **log_out, struct io *io, const char *dir,
     if (!log) return fst_error_set(error, FST_NO_MEMORY, "no memory for the log");
     log->io = io;
     log->options = *options;
-    log->file = NO_FILE;
     atomic_init(&log->next_file, NO_FILE);
     atomic_init(&log->retired_file, NO_FILE);
     log->dir = strdup(dir);
     bool has_memory = log->dir != NULL && buffers_init(log);
-    int result = has_memory ? file_make(log, 1, &log->file) : -ENOMEM;
+    int result = has_memory ? file_make(log, 1) : -ENOMEM;
     if (result < 0) {
         log_close(log);
         enum fst_status status = fst_status_from_errno(result);
         return fst_error_set(error, status, "%s: cannot make log file %08x-%03u-000001.log: %s",
                              dir, options->epoch, options->shard, strerror(-result));
     }
-    file_begin(log, log->file, 1);
+    file_begin(log, 1);
     log->prepared_sequence = 1;
     *log_out = log;
     return FST_OK;
@@ -235,9 +254,9 @@ enum fst_status log_open(struct log **log_out, struct io *io, const char *dir,
 void log_close(struct log *log) {
     if (!log) return;
     file_retire(log);
-    io_file next = atomic_load(&log->next_file);
-    if (next != NO_FILE) (void)log->io->ops->close(log->io, next);
-    if (log->file != NO_FILE) (void)log->io->ops->close(log->io, log->file);
+    uint32_t next = atomic_load(&log->next_file);
+    if (next != NO_FILE) file_close(log, next);
+    if (log->sequence != NO_FILE) file_close(log, log->sequence);
     for (uint32_t i = 0; i < log->buffers_count; i++) free(log->buffers[i].memory);
     free(log->buffers);
     free(log->dir);
@@ -332,8 +351,9 @@ bool log_seal(struct log *log, struct log_write *write_out) {
     if (!file_has_room(log, padded_bytes)) return false;
     size_t bytes = group_encode(log, group);
     FST_ASSERT(bytes == padded_bytes);
+    uint64_t lane = (log->sealed_group + 1) % log->options.groups_in_flight_max;
     *write_out = (struct log_write){
-        .file = log->file,
+        .file = log->lanes[log->sequence % LOG_FILES_MAX][lane],
         .is_dsync = log->options.sync_method == LOG_SYNC_DSYNC,
         .data = group->memory,
         .bytes = bytes,

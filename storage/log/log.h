@@ -18,6 +18,11 @@
  * A group never spans two files: a rest that is too small for it stays zero. Groups in flight are
  * in one file: the next one is begun when nothing is in flight.
  *
+ * A file is open once for every group in flight. Bytes that were lost between the page cache and
+ * the disk are told once to every open file, by its next sync: if two groups shared one, the sync
+ * of the first group could be told what the second one lost, and the second one's say that all is
+ * well.
+ *
  * Invariants, restated in log_check():
  *   L1  released <= durable <= sealed group; at most groups_in_flight_max groups are sealed and not
  *       released.
@@ -46,6 +51,7 @@ enum {
     LOG_RECORD_ALIGN = 8,
     LOG_CHANGE_PARTITION = 0xffff,
     LOG_GROUPS_IN_FLIGHT_MAX = 16,
+    LOG_FILES_MAX = 3, /* that a log has open at once: the last, this and the next one */
     STORE_ID_BYTES = 16,
 };
 
@@ -130,7 +136,7 @@ size_t log_body_bytes_max(const struct log *log);
 bool log_is_filling(const struct log *log);
 
 struct log_write {
-    io_file file;
+    io_file file;  /* of no other write in flight */
     bool is_dsync; /* otherwise the write has ended only when a sync behind it has */
     const uint8_t *data;
     size_t bytes;

@@ -500,6 +500,26 @@ static void test_failed_sync_loses(void **state) {
     assert_in_range(lost, 170, 290); /* Of 460. */
 }
 
+/* Every file that was open when a sync failed is told of it once, by its own next sync. */
+static void test_failed_sync_is_told_to_every_open_file(void **state) {
+    (void)state;
+    struct rig rig = rig_create(1);
+    uint8_t data[SECTOR] = {1};
+    io_file first = file_open(&rig, "a", IO_OPEN_WRITE | IO_OPEN_CREATE);
+    io_file second = file_open(&rig, "a", IO_OPEN_WRITE);
+    io_file other = file_open(&rig, "b", IO_OPEN_WRITE | IO_OPEN_CREATE);
+    assert_int_equal(io_write_full(rig.io, first, data, sizeof data, 0), 0);
+    io_sim_fail(rig.sim, IO_SIM_SYNC, 1, ENOSPC);
+    assert_int_equal(rig.ops->sync(rig.io, first), -ENOSPC);
+    io_file later = file_open(&rig, "a", IO_OPEN_WRITE);
+    assert_int_equal(rig.ops->sync(rig.io, first), 0);
+    assert_int_equal(rig.ops->sync(rig.io, other), 0);
+    assert_int_equal(rig.ops->sync(rig.io, later), 0);
+    assert_int_equal(rig.ops->sync(rig.io, second), -EIO);
+    assert_int_equal(rig.ops->sync(rig.io, second), 0);
+    rig_destroy(&rig);
+}
+
 static void test_failed_write_changes_some(void **state) {
     (void)state;
     uint32_t changed = 0;
@@ -710,6 +730,7 @@ int main(void) {
         cmocka_unit_test(test_nth_call_fails),
         cmocka_unit_test(test_every_kind_fails),
         cmocka_unit_test(test_failed_sync_loses),
+        cmocka_unit_test(test_failed_sync_is_told_to_every_open_file),
         cmocka_unit_test(test_failed_write_changes_some),
         cmocka_unit_test(test_short_transfers),
         cmocka_unit_test(test_direct_files_refuse_misaligned),

@@ -288,6 +288,7 @@ static void test_open_fails_at_each_call(void **state) {
         struct fst_error error = {0};
         log_fixture_init(&fixture, nth);
         fixture.options.epoch = 1;
+        fixture.options.groups_in_flight_max = 3;
         uint64_t before = io_sim_calls(fixture.sim, IO_SIM_ANY);
         io_sim_fail(fixture.sim, IO_SIM_ANY, nth, nth % 2 ? EIO : ENOSPC);
         enum fst_status status =
@@ -297,13 +298,15 @@ static void test_open_fails_at_each_call(void **state) {
         if (calls < nth) {
             assert_int_equal(status, FST_OK);
             log_fixture_deinit(&fixture);
-            assert_true(nth > 6);
+            assert_true(nth > 8);
             return;
         }
         assert_int_equal(status, nth % 2 ? FST_IO_ERROR : FST_DISK_FULL);
         assert_int_equal(error.status, status);
         assert_null(fixture.log);
         assert_int_equal(files_count(&fixture), 0);
+        assert_int_equal(fixture.io->ops->sync_dir(fixture.io, FIXTURE_DIR), 0);
+        assert_int_equal(io_sim_used_bytes(fixture.sim), 0); /* And nobody has it open. */
         log_fixture_open(&fixture, 1, 0);
         log_fixture_deinit(&fixture);
     }
@@ -316,6 +319,7 @@ static void test_prepare_fails_at_each_call(void **state) {
     for (uint64_t nth = 1; nth < 40; nth++) {
         struct log_fixture fixture;
         log_fixture_init(&fixture, nth);
+        fixture.options.groups_in_flight_max = 3;
         log_fixture_open(&fixture, 1, 0);
         if (nth % 2)
             io_sim_fail(fixture.sim, IO_SIM_ANY, (nth + 1) / 2, EIO);
@@ -387,6 +391,37 @@ static void test_when_a_group_is_durable(void **state) {
         }
         assert_int_equal(lost[true], 0);
         assert_int_equal(lost[false] > 0, method == LOG_SYNC_FDATASYNC);
+    }
+}
+
+/* Three groups are written, then the sync of the second one loses bytes of all of them. The syncs
+ * of the others must not say that all is well, in whatever order they come. */
+static void test_a_failed_sync_is_told_to_every_group(void **state) {
+    static const uint32_t orders[][3] = {{1, 0, 2}, {0, 1, 2}, {2, 1, 0}, {1, 2, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        struct log_fixture fixture;
+        struct log_write writes[3];
+        bool is_lost = false;
+        log_fixture_init(&fixture, i);
+        fixture.options.groups_in_flight_max = 3;
+        fixture.options.sync_method = LOG_SYNC_FDATASYNC;
+        log_fixture_open(&fixture, 1, 0);
+        struct io *io = fixture.io;
+        for (int g = 0; g < 3; g++) {
+            assert_true(log_fixture_append(&fixture));
+            assert_true(log_seal(fixture.log, &writes[g]));
+            const struct log_write *write = &writes[g];
+            assert_int_equal(
+                io_write_full(io, write->file, write->data, write->bytes, write->offset), 0);
+        }
+        for (int n = 0; n < 3; n++) {
+            uint32_t g = orders[i][n];
+            if (g == 1) io_sim_fail(fixture.sim, IO_SIM_SYNC, 1, EIO);
+            is_lost |= g == 1;
+            assert_int_equal(io->ops->sync(io, writes[g].file), is_lost ? -EIO : 0);
+        }
+        log_fixture_deinit(&fixture);
     }
 }
 
@@ -485,6 +520,7 @@ int main(void) {
         cmocka_unit_test(test_prepare_fails_at_each_call),
         cmocka_unit_test(test_a_failed_write_is_final),
         cmocka_unit_test(test_when_a_group_is_durable),
+        cmocka_unit_test(test_a_failed_sync_is_told_to_every_group),
         cmocka_unit_test(test_an_epoch_is_never_opened_twice),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_files_are_prepared_beside_the_shard),
