@@ -25,10 +25,14 @@ def syncs_itself(server):
     """Whether any log file that the server has open syncs each write, as the kernel knows. Files
     that are still being filled do not."""
     for link in pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir():
-        if os.readlink(link).endswith(".log"):
+        try:
+            is_log = os.readlink(link).endswith(".log")
             info = pathlib.Path(str(link).replace("/fd/", "/fdinfo/")).read_text()
-            if int(re.search(r"flags:\s*([0-7]+)", info).group(1), 8) & os.O_DSYNC == os.O_DSYNC:
-                return True
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        flags = int(re.search(r"flags:\s*([0-7]+)", info).group(1), 8)
+        if is_log and flags & os.O_DSYNC == os.O_DSYNC:
+            return True
     return False
 
 
