@@ -14,6 +14,7 @@ enum {
     TAG_SHIFT = 56,
     SPARE_CHUNKS = 1024, /* beyond those that every connection may have at once */
 };
+static const char in_flight_text[] = "requests in flight: the connection's limit is reached";
 static_assert(CONNS_MAX + CONN_SPARES <= 1 << INDEX_BITS, "an index fits into a token");
 
 /* ---- small helpers ---- */
@@ -176,6 +177,28 @@ struct conn *conns_next_turn(struct conns *conns) {
     return NULL;
 }
 
+/* Without output that waits nothing would come up for what was kept: it gets a turn. */
+static void pause_end(struct conn *conn) {
+    conn->is_paused = false;
+    if (conn->state != CONN_OPEN || conn->is_waiting || !input_has_bytes(&conn->input)) return;
+    conn->is_waiting = true;
+    turn_append(&conn->conns->turns_next, conn);
+}
+
+bool conn_reply_withdraw(struct conn *conn, const struct frame *request, const uint8_t *room,
+                         size_t bytes) {
+    FST_ASSERT(is_answering(conn) && conn->is_welcome);
+    output_withdraw(&conn->output, room, bytes);
+    conn->room_bytes = 0;
+    if (conn->is_paused && conn->output.bytes <= conn->conns->pause_bytes / 2) pause_end(conn);
+    if (conn->in_flight >= conn->conns->options.in_flight_max) {
+        overloaded_reply(conn, request, in_flight_text);
+        return false;
+    }
+    conn->in_flight += 1;
+    return true;
+}
+
 /* ---- input ---- */
 
 static const struct frame_rules *rules_of(const struct conn *conn) {
@@ -216,7 +239,7 @@ static bool frame_admit(struct conn *conn, const struct frame *frame) {
     if (conn->is_welcome) {
         deadline_remove(&conn->input_deadline);
         if (conn->in_flight >= conn->conns->options.in_flight_max) {
-            overloaded_reply(conn, frame, "requests in flight: the connection's limit is reached");
+            overloaded_reply(conn, frame, in_flight_text);
             return false;
         }
     }

@@ -39,7 +39,8 @@
  *   I1  Input and output of every connection hold their own invariants.
  *   I2  Chunks in use are those of inputs and outputs, and retired ones.
  *   I3  open_count is the number of slots that are not free; the other slots are on the free stack.
- *   I4  in_flight is frames handed out less replies committed, and at most in_flight_max.
+ *   I4  in_flight is frames handed out less replies committed (and not withdrawn), and at most
+ *       in_flight_max.
  *   I5  Deadlines are in order; a closing connection has none, an open one that is not welcome has
  *       one.
  *   I6  A free slot has nothing: no socket, no memory, no deadline, nothing under way.
@@ -263,6 +264,13 @@ uint8_t *conn_reply_room(struct conn *conn, size_t bytes);
 /* The first `bytes` bytes of the room are the reply to one request. They may be filled in until
  * conns_flush, whatever happens to the connection meanwhile. */
 void conn_reply_commit(struct conn *conn, size_t bytes);
+
+/* Takes a reply back, `bytes` bytes committed at `room` since the last conns_flush: its request is
+ * owed a reply again. Of several the newest first, because those behind it in the output move.
+ * False if in_flight_max requests wait already, since it counted as answered when they were handed
+ * out: then it is answered OVERLOADED. */
+bool conn_reply_withdraw(struct conn *conn, const struct frame *request, const uint8_t *room,
+                         size_t bytes);
 
 /* Answers one request with an error payload. Without even that much room the connection is closed.
  */

@@ -59,6 +59,37 @@ void output_commit(struct output *output, size_t bytes) {
     output->last = chunk;
 }
 
+/* The chunk that has this byte committed, and the one before it (NULL: it is the first). */
+static struct chunk *chunk_find(const struct output *output, const uint8_t *byte,
+                                struct chunk **previous_out) {
+    struct chunk *chunk = output->first;
+    *previous_out = NULL;
+    while (chunk && (byte < chunk->data + chunk->begin || byte >= chunk->data + chunk->end)) {
+        *previous_out = chunk;
+        chunk = chunk->next;
+    }
+    return chunk;
+}
+
+void output_withdraw(struct output *output, const uint8_t *room, size_t bytes) {
+    struct chunk *previous;
+    struct chunk *chunk = chunk_find(output, room, &previous);
+    FST_ASSERT(chunk != NULL);
+    uint32_t offset = (uint32_t)(room - chunk->data);
+    FST_ASSERT(bytes > 0 && bytes <= chunk->end - offset);
+    memmove(chunk->data + offset, room + bytes, chunk->end - offset - bytes);
+    chunk->end -= (uint32_t)bytes;
+    output->bytes -= bytes;
+    output->room = NULL;
+    if (chunk->begin < chunk->end) return;
+    if (previous)
+        previous->next = chunk->next;
+    else
+        output->first = chunk->next;
+    if (output->last == chunk) output->last = previous;
+    chunk_put(output->chunks, chunk);
+}
+
 struct bytes output_next(const struct output *output) {
     const struct chunk *first = output->first;
     if (first == NULL) return (struct bytes){.bytes = 0};

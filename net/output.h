@@ -43,6 +43,10 @@ uint8_t *output_room(struct output *output, size_t bytes);
 /* The first `bytes` bytes of the room last given are to be sent. */
 void output_commit(struct output *output, size_t bytes);
 
+/* Takes back `bytes` bytes that were committed at `room`, of which none has been handed out to be
+ * sent. What was committed behind them in the same chunk moves up. */
+void output_withdraw(struct output *output, const uint8_t *room, size_t bytes);
+
 /* The next piece to send; empty if there is none. */
 struct bytes output_next(const struct output *output);
 

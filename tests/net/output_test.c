@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/output.h"
@@ -60,6 +61,80 @@ static void test_matches_oracle(void **state) {
     chunks_put_retired(&chunks);
     for (int i = 0; i < CHUNK_SIZES; i++) assert_int_equal(chunks.pools[i].objects_used, 0);
     chunks_deinit(&chunks);
+}
+
+enum { TICKS = 3000, TICK_REPLIES = 40, EXPECTED_MAX = 4 << 20 };
+
+struct reply {
+    uint8_t *room;
+    size_t bytes;
+    uint64_t position; /* what fills it */
+};
+
+/* What is sent until less than `left` waits must be the bytes expected, which are used up. */
+static void output_expect(struct output *output, uint8_t *expected, size_t *expected_bytes,
+                          size_t left) {
+    size_t sent = 0;
+    while (output->bytes > left) {
+        struct bytes piece = output_next(output);
+        size_t part = piece.bytes < 1 + left ? piece.bytes : 1 + left;
+        assert_memory_equal(piece.data, expected + sent, part);
+        output_sent(output, part);
+        sent += part;
+    }
+    *expected_bytes -= sent;
+    memmove(expected, expected + sent, *expected_bytes);
+}
+
+/* Replies that are taken back, the newest first, leave what all others have in their places, also
+ * where the beginning of a chunk is on its way already. */
+static void test_withdrawn_replies_are_not_sent(void **state) {
+    (void)state;
+    struct random random = random_of_environment();
+    static const uint32_t many[CHUNK_SIZES] = {1, 200, 8, 1};
+    uint8_t *expected = malloc(EXPECTED_MAX);
+    size_t expected_bytes = 0;
+    struct chunks chunks;
+    assert_int_equal(chunks_init(&chunks, many), FST_OK);
+    struct output output;
+    output_init(&output, &chunks);
+    for (uint64_t tick = 0; tick < TICKS; tick++) {
+        struct reply replies[TICK_REPLIES];
+        uint32_t count = (uint32_t)random_below(&random, TICK_REPLIES);
+        bool is_kept[TICK_REPLIES];
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t largest = random_below(&random, 100) == 0 ? LARGEST_BYTES : 20000;
+            size_t bytes = 1 + random_below(&random, largest);
+            replies[i] = (struct reply){.bytes = bytes, .position = tick * 1000003 + i * 5003};
+            replies[i].room = output_room(&output, bytes);
+            assert_non_null(replies[i].room);
+            output_commit(&output, bytes);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            for (size_t b = 0; b < replies[i].bytes; b++) {
+                replies[i].room[b] = byte_at(replies[i].position + b);
+            }
+            is_kept[i] = random_below(&random, 3) > 0;
+        }
+        for (uint32_t i = count; i > 0; i--) {
+            if (!is_kept[i - 1])
+                output_withdraw(&output, replies[i - 1].room, replies[i - 1].bytes);
+            assert_int_equal(output_check(&output), FST_OK);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            for (size_t b = 0; is_kept[i] && b < replies[i].bytes; b++) {
+                expected[expected_bytes++] = byte_at(replies[i].position + b);
+            }
+        }
+        assert_int_equal(output.bytes, expected_bytes);
+        output_expect(&output, expected, &expected_bytes, random_below(&random, 50000));
+    }
+    output_expect(&output, expected, &expected_bytes, 0);
+    output_drop(&output);
+    chunks_put_retired(&chunks);
+    for (int i = 0; i < CHUNK_SIZES; i++) assert_int_equal(chunks.pools[i].objects_used, 0);
+    chunks_deinit(&chunks);
+    free(expected);
 }
 
 /* The first bytes of a chunk are on their way while the next reply is written behind them. */
@@ -143,6 +218,7 @@ static void test_sizes_do_not_mix(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matches_oracle),
+        cmocka_unit_test(test_withdrawn_replies_are_not_sent),
         cmocka_unit_test(test_pieces_stay_where_they_are),
         cmocka_unit_test(test_dropped_room_can_be_filled),
         cmocka_unit_test(test_sizes_do_not_mix),
