@@ -8,12 +8,11 @@
 #include <sys/stat.h>
 
 #include "base/assert.h"
+#include "storage/meta/meta_key.h"
 
 enum {
     KEY_AND_PIECE_BYTES = 2000,
     PIECE_HEADER_BYTES = 12, /* checksum, length of the whole value */
-    PIECE_NUMBER_BYTES = 2,
-    KEY_ROOM_BYTES = META_KEY_BYTES_MAX + PIECE_NUMBER_BYTES,
     ROW_KEY_HEADER_BYTES = 6,
     ROW_HEADER_BYTES = 16,
     READERS_MAX = 64,
@@ -21,7 +20,8 @@ enum {
     FILE_MODE = 0600,
     DIR_MODE = 0700,
 };
-static_assert(META_VALUE_BYTES_MAX / (KEY_AND_PIECE_BYTES - KEY_ROOM_BYTES - PIECE_HEADER_BYTES) <
+static_assert(META_VALUE_BYTES_MAX /
+                      (KEY_AND_PIECE_BYTES - META_KEY_ROOM_BYTES - PIECE_HEADER_BYTES) <
                   UINT16_MAX,
               "pieces are numbered in 16 bits");
 
@@ -46,12 +46,6 @@ struct meta_batch {
     struct meta *meta;
     MDB_txn *txn;
     MDB_cursor *cursors[DATABASES_COUNT]; /* NULL until used */
-};
-
-/* A key with room for the number of a piece behind it. */
-struct key {
-    uint8_t data[KEY_ROOM_BYTES];
-    size_t bytes; /* without the number */
 };
 
 /* One value that is being read, put together in memory of its own if it has several pieces. */
@@ -87,49 +81,15 @@ static enum fst_status failure(struct fst_error *error, const char *what, int re
 
 /* ---- keys and pieces ---- */
 
-static void key_put_u16(struct key *key, uint16_t value) {
-    key->data[key->bytes++] = (uint8_t)(value >> 8);
-    key->data[key->bytes++] = (uint8_t)value;
-}
-
-static void key_put_u32(struct key *key, uint32_t value) {
-    key_put_u16(key, (uint16_t)(value >> 16));
-    key_put_u16(key, (uint16_t)value);
-}
-
-static void key_put_u64(struct key *key, uint64_t value) {
-    key_put_u32(key, (uint32_t)(value >> 32));
-    key_put_u32(key, (uint32_t)value);
-}
-
-static bool key_put_bytes(struct key *key, const void *data, size_t bytes) {
-    if (bytes > META_KEY_BYTES_MAX - key->bytes) return false;
-    if (bytes > 0) memcpy(key->data + key->bytes, data, bytes);
-    key->bytes += bytes;
-    return true;
-}
-
-static uint16_t big_u16(const uint8_t *at) {
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t big_u32(const uint8_t *at) {
-    return (uint32_t)big_u16(at) << 16 | big_u16(at + 2);
-}
-
-static uint64_t big_u64(const uint8_t *at) {
-    return (uint64_t)big_u32(at) << 32 | big_u32(at + 4);
-}
-
 /* The key of one piece, for LMDB. */
-static MDB_val key_piece(struct key *key, uint32_t piece) {
+static MDB_val key_piece(struct meta_key *key, uint32_t piece) {
     key->data[key->bytes] = (uint8_t)(piece >> 8);
     key->data[key->bytes + 1] = (uint8_t)piece;
-    return (MDB_val){.mv_size = key->bytes + PIECE_NUMBER_BYTES, .mv_data = key->data};
+    return (MDB_val){.mv_size = key->bytes + META_PIECE_NUMBER_BYTES, .mv_data = key->data};
 }
 
 static size_t piece_bytes_max(size_t key_bytes) {
-    return KEY_AND_PIECE_BYTES - key_bytes - PIECE_NUMBER_BYTES - PIECE_HEADER_BYTES;
+    return KEY_AND_PIECE_BYTES - key_bytes - META_PIECE_NUMBER_BYTES - PIECE_HEADER_BYTES;
 }
 
 static uint32_t pieces_count(size_t key_bytes, size_t value_bytes) {
@@ -270,7 +230,7 @@ static int cursor_get(struct meta_batch *batch, enum database database, MDB_curs
 
 /* How many pieces the value of a key has now, as its first piece says; more are never there
  * (M2). */
-static int pieces_find(MDB_cursor *cursor, struct key *key, uint32_t *count_out) {
+static int pieces_find(MDB_cursor *cursor, struct meta_key *key, uint32_t *count_out) {
     MDB_val name = key_piece(key, 0), data;
     *count_out = 0;
     int result = mdb_cursor_get(cursor, &name, &data, MDB_SET);
@@ -283,7 +243,7 @@ static int pieces_find(MDB_cursor *cursor, struct key *key, uint32_t *count_out)
     return 0;
 }
 
-static int pieces_remove(MDB_cursor *cursor, struct key *key, uint32_t from, uint32_t to) {
+static int pieces_remove(MDB_cursor *cursor, struct meta_key *key, uint32_t from, uint32_t to) {
     for (uint32_t piece = from; piece < to; piece++) {
         MDB_val name = key_piece(key, piece), data;
         int result = mdb_cursor_get(cursor, &name, &data, MDB_SET);
@@ -293,27 +253,10 @@ static int pieces_remove(MDB_cursor *cursor, struct key *key, uint32_t from, uin
     return 0;
 }
 
-/* Copies `bytes` bytes at `offset` of the parts, one after another. */
-static void parts_copy(const struct bytes *parts, uint32_t parts_count, size_t offset, uint8_t *out,
-                       size_t bytes) {
-    for (uint32_t p = 0; p < parts_count && bytes > 0; p++) {
-        if (offset >= parts[p].bytes) {
-            offset -= parts[p].bytes;
-            continue;
-        }
-        size_t left_bytes = parts[p].bytes - offset;
-        size_t taken_bytes = left_bytes < bytes ? left_bytes : bytes;
-        memcpy(out, parts[p].data + offset, taken_bytes);
-        out += taken_bytes;
-        bytes -= taken_bytes;
-        offset = 0;
-    }
-    FST_ASSERT(bytes == 0);
-}
-
 /* Stores a value given as up to three parts. */
-static enum fst_status value_put(struct meta_batch *batch, enum database database, struct key *key,
-                                 const struct bytes *parts, uint32_t parts_count) {
+static enum fst_status value_put(struct meta_batch *batch, enum database database,
+                                 struct meta_key *key, const struct bytes *parts,
+                                 uint32_t parts_count) {
     uint8_t piece[KEY_AND_PIECE_BYTES];
     size_t value_bytes = 0;
     for (uint32_t p = 0; p < parts_count; p++) value_bytes += parts[p].bytes;
@@ -330,7 +273,7 @@ static enum fst_status value_put(struct meta_batch *batch, enum database databas
         size_t offset = n * max;
         size_t bytes = value_bytes - offset < max ? value_bytes - offset : max;
         MDB_val name = key_piece(key, n);
-        parts_copy(parts, parts_count, offset, piece + PIECE_HEADER_BYTES, bytes);
+        meta_parts_copy(parts, parts_count, offset, piece + PIECE_HEADER_BYTES, bytes);
         bytes += PIECE_HEADER_BYTES;
         store_u64(piece, piece_checksum(database, &name, piece, bytes));
         MDB_val data = {.mv_size = bytes, .mv_data = piece};
@@ -344,33 +287,34 @@ static struct bytes bytes_of(const void *data, size_t bytes) {
     return (struct bytes){.data = data, .bytes = bytes};
 }
 
-static enum fst_status number_put(struct meta_batch *batch, enum database database, struct key *key,
-                                  uint64_t number) {
+static enum fst_status number_put(struct meta_batch *batch, enum database database,
+                                  struct meta_key *key, uint64_t number) {
     struct bytes part = bytes_of(&number, sizeof number);
     return value_put(batch, database, key, &part, 1);
 }
 
 enum fst_status meta_put_value(struct meta_batch *batch, const char *name, struct bytes value) {
-    struct key key = {.bytes = 0};
-    if (!key_put_bytes(&key, name, strlen(name))) return FST_TOO_LARGE;
+    struct meta_key key = {.bytes = 0};
+    if (!meta_key_put_bytes(&key, name, strlen(name))) return FST_TOO_LARGE;
     return value_put(batch, STORE, &key, &value, 1);
 }
 
 enum fst_status meta_put_change(struct meta_batch *batch, uint64_t generation,
                                 struct bytes change) {
-    struct key key = {.bytes = 0};
-    key_put_u64(&key, generation);
+    struct meta_key key = {.bytes = 0};
+    meta_key_put_u64(&key, generation);
     return value_put(batch, CHANGES, &key, &change, 1);
 }
 
-static bool row_key(struct key *key, uint16_t partition, uint32_t view_id, struct bytes row_key) {
-    key_put_u16(key, partition);
-    key_put_u32(key, view_id);
-    return key_put_bytes(key, row_key.data, row_key.bytes);
+static bool row_key(struct meta_key *key, uint16_t partition, uint32_t view_id,
+                    struct bytes row_key) {
+    meta_key_put_u16(key, partition);
+    meta_key_put_u32(key, view_id);
+    return meta_key_put_bytes(key, row_key.data, row_key.bytes);
 }
 
 enum fst_status meta_put_row(struct meta_batch *batch, const struct meta_row *row) {
-    struct key key = {.bytes = 0};
+    struct meta_key key = {.bytes = 0};
     uint8_t header[ROW_HEADER_BYTES] = {0};
     if (!row_key(&key, row->partition, row->view_id, row->key)) return FST_TOO_LARGE;
     if (row->image.bytes > META_VALUE_BYTES_MAX) return FST_TOO_LARGE;
@@ -383,7 +327,7 @@ enum fst_status meta_put_row(struct meta_batch *batch, const struct meta_row *ro
 
 enum fst_status meta_remove_row(struct meta_batch *batch, uint16_t partition, uint32_t view_id,
                                 struct bytes key_bytes) {
-    struct key key = {.bytes = 0};
+    struct meta_key key = {.bytes = 0};
     MDB_cursor *cursor;
     uint32_t count;
     if (!row_key(&key, partition, view_id, key_bytes)) return FST_TOO_LARGE;
@@ -396,19 +340,19 @@ enum fst_status meta_remove_row(struct meta_batch *batch, uint16_t partition, ui
 /* Whether a piece belongs to a row that the filter keeps. */
 static bool piece_is_kept(const struct meta_filter *filter, const MDB_val *name) {
     const uint8_t *at = name->mv_data;
-    if (!filter || name->mv_size < ROW_KEY_HEADER_BYTES + PIECE_NUMBER_BYTES) return false;
-    size_t key_bytes = name->mv_size - ROW_KEY_HEADER_BYTES - PIECE_NUMBER_BYTES;
+    if (!filter || name->mv_size < ROW_KEY_HEADER_BYTES + META_PIECE_NUMBER_BYTES) return false;
+    size_t key_bytes = name->mv_size - ROW_KEY_HEADER_BYTES - META_PIECE_NUMBER_BYTES;
     struct bytes key = bytes_of(at + ROW_KEY_HEADER_BYTES, key_bytes);
-    return filter->keeps(filter->context, big_u32(at + sizeof(uint16_t)), key);
+    return filter->keeps(filter->context, meta_key_u32(at + sizeof(uint16_t)), key);
 }
 
 /* Piece by piece, whatever is in it: what is damaged can be removed, too. */
 static enum fst_status pieces_filter(struct meta_batch *batch, enum database database,
                                      uint16_t partition, const struct meta_filter *filter) {
-    struct key prefix = {.bytes = 0};
-    uint8_t next[KEY_ROOM_BYTES];
+    struct meta_key prefix = {.bytes = 0};
+    uint8_t next[META_KEY_ROOM_BYTES];
     MDB_cursor *cursor;
-    key_put_u16(&prefix, partition);
+    meta_key_put_u16(&prefix, partition);
     MDB_val name = {.mv_size = prefix.bytes, .mv_data = prefix.data}, data;
     int result = cursor_get(batch, database, &cursor);
     if (result == 0) result = mdb_cursor_get(cursor, &name, &data, MDB_SET_RANGE);
@@ -441,24 +385,24 @@ enum fst_status meta_remove_clients(struct meta_batch *batch, uint16_t partition
 
 enum fst_status meta_put_client(struct meta_batch *batch, uint16_t partition, uint64_t client_id,
                                 uint64_t sequence, uint64_t recent) {
-    struct key key = {.bytes = 0};
-    key_put_u16(&key, partition);
-    key_put_u64(&key, client_id);
+    struct meta_key key = {.bytes = 0};
+    meta_key_put_u16(&key, partition);
+    meta_key_put_u64(&key, client_id);
     const uint64_t numbers[] = {sequence, recent};
     struct bytes part = bytes_of(numbers, sizeof numbers);
     return value_put(batch, CLIENTS, &key, &part, 1);
 }
 
 enum fst_status meta_put_lsn(struct meta_batch *batch, uint16_t partition, uint64_t lsn) {
-    struct key key = {.bytes = 0};
-    key_put_u16(&key, partition);
+    struct meta_key key = {.bytes = 0};
+    meta_key_put_u16(&key, partition);
     return number_put(batch, LSNS, &key, lsn);
 }
 
 enum fst_status meta_put_log(struct meta_batch *batch, const struct log_position *position) {
-    struct key key = {.bytes = 0};
-    key_put_u32(&key, position->epoch);
-    key_put_u32(&key, position->shard);
+    struct meta_key key = {.bytes = 0};
+    meta_key_put_u32(&key, position->epoch);
+    meta_key_put_u32(&key, position->shard);
     return number_put(batch, LOGS, &key, position->group);
 }
 
@@ -470,7 +414,7 @@ enum fst_status meta_put_done_epoch(struct meta_batch *batch, uint32_t epoch) {
     while (result == 0) {
         result = mdb_cursor_get(cursor, &name, &data, MDB_FIRST);
         if (result != 0) break;
-        if (name.mv_size >= sizeof epoch && big_u32(name.mv_data) >= epoch) break;
+        if (name.mv_size >= sizeof epoch && meta_key_u32(name.mv_data) >= epoch) break;
         result = mdb_cursor_del(cursor, 0);
     }
     if (result != 0 && result != MDB_NOTFOUND) return status_of(result);
@@ -531,7 +475,7 @@ struct reading {
 /* One more piece, whose bytes must be exactly what is missing from `offset` on, or as many as
  * fit. */
 static enum fst_status value_append(struct reading *reading, enum database database,
-                                    struct key *key, uint32_t number, size_t value_bytes) {
+                                    struct meta_key *key, uint32_t number, size_t value_bytes) {
     MDB_val name = key_piece(key, number), piece;
     int result = mdb_get(reading->txn, reading->meta->dbis[database], &name, &piece);
     if (result == MDB_NOTFOUND)
@@ -557,7 +501,7 @@ static enum fst_status value_read(struct reading *reading, enum database databas
     FST_TRY(piece_check(database, name, first, reading->error));
     const uint8_t *data = first->mv_data;
     size_t value_bytes = load_u32(data + sizeof(uint64_t));
-    struct key key = {.bytes = name->mv_size - PIECE_NUMBER_BYTES};
+    struct meta_key key = {.bytes = name->mv_size - META_PIECE_NUMBER_BYTES};
     memcpy(key.data, name->mv_data, key.bytes);
     uint32_t count = pieces_count(key.bytes, value_bytes);
     if (count == 1) {
@@ -576,18 +520,26 @@ static enum fst_status value_read(struct reading *reading, enum database databas
     return FST_OK;
 }
 
+/* The same by its key. */
+static enum fst_status value_find(struct reading *reading, enum database database,
+                                  struct meta_key *key, MDB_val *name_out) {
+    MDB_val first;
+    *name_out = key_piece(key, 0);
+    int result = mdb_get(reading->txn, reading->meta->dbis[database], name_out, &first);
+    if (result == MDB_NOTFOUND) return FST_NOT_FOUND;
+    if (result != 0) return failure(reading->error, "read", result);
+    return value_read(reading, database, name_out, &first);
+}
+
 enum fst_status meta_get_value(struct meta *meta, const char *name, void *value_out,
                                size_t bytes_max, size_t *bytes_out, struct fst_error *error) {
-    struct key key = {.bytes = 0};
+    struct meta_key key = {.bytes = 0};
     struct reading reading = {.meta = meta, .error = error};
-    if (!key_put_bytes(&key, name, strlen(name))) return FST_NOT_FOUND;
+    MDB_val piece_name;
+    if (!meta_key_put_bytes(&key, name, strlen(name))) return FST_NOT_FOUND;
     int result = mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &reading.txn);
     if (result != 0) return failure(error, "begin to read", result);
-    MDB_val piece_name = key_piece(&key, 0), piece;
-    result = mdb_get(reading.txn, meta->dbis[STORE], &piece_name, &piece);
-    enum fst_status status = status_of(result);
-    if (result == 0) status = value_read(&reading, STORE, &piece_name, &piece);
-    if (result != 0 && result != MDB_NOTFOUND) status = failure(error, "read", result);
+    enum fst_status status = value_find(&reading, STORE, &key, &piece_name);
     if (status == FST_OK && reading.value.bytes.bytes > bytes_max) status = FST_TOO_LARGE;
     if (status == FST_OK) {
         *bytes_out = reading.value.bytes.bytes;
@@ -611,7 +563,7 @@ enum fst_status meta_get_done_epoch(struct meta *meta, uint32_t *epoch_out,
 /* M3 of a whole value. */
 static enum fst_status sizes_check(enum database database, const MDB_val *name, struct bytes value,
                                    struct fst_error *error) {
-    size_t key_bytes = name->mv_size - PIECE_NUMBER_BYTES;
+    size_t key_bytes = name->mv_size - META_PIECE_NUMBER_BYTES;
     bool is_sound =
         databases[database].key_bytes == 0 || databases[database].key_bytes == key_bytes;
     is_sound &=
@@ -625,21 +577,25 @@ static enum fst_status sizes_check(enum database database, const MDB_val *name, 
                   value.bytes);
 }
 
-static enum fst_status row_visit(const struct reading *reading, const MDB_val *name) {
+static struct meta_row row_decode(const struct reading *reading, const MDB_val *name) {
     const uint8_t *key = name->mv_data;
     const uint8_t *value = reading->value.bytes.data;
     size_t image_bytes = load_u32(value + 4);
     const uint8_t *heap = value + ROW_HEADER_BYTES + image_bytes;
-    size_t key_bytes = name->mv_size - PIECE_NUMBER_BYTES - ROW_KEY_HEADER_BYTES;
-    const struct meta_row row = {
-        .partition = big_u16(key),
+    size_t key_bytes = name->mv_size - META_PIECE_NUMBER_BYTES - ROW_KEY_HEADER_BYTES;
+    return (struct meta_row){
+        .partition = meta_key_u16(key),
         .revision = load_u16(value),
-        .view_id = big_u32(key + 2),
+        .view_id = meta_key_u32(key + 2),
         .lsn = load_u64(value + 8),
         .key = bytes_of(key + ROW_KEY_HEADER_BYTES, key_bytes),
         .image = bytes_of(value + ROW_HEADER_BYTES, image_bytes),
         .heap = bytes_of(heap, (size_t)(value + reading->value.bytes.bytes - heap)),
     };
+}
+
+static enum fst_status row_visit(const struct reading *reading, const MDB_val *name) {
+    const struct meta_row row = row_decode(reading, name);
     return reading->visitor->row(reading->visitor->context, &row);
 }
 
@@ -650,17 +606,17 @@ static enum fst_status value_visit(const struct reading *reading, enum database 
     const uint8_t *value = reading->value.bytes.data;
     switch (database) {
     case CHANGES:
-        return visitor->change(visitor->context, big_u64(key), reading->value.bytes);
+        return visitor->change(visitor->context, meta_key_u64(key), reading->value.bytes);
     case ROWS:
         return row_visit(reading, name);
     case CLIENTS:
-        return visitor->client(visitor->context, big_u16(key), big_u64(key + 2), load_u64(value),
-                               load_u64(value + 8));
+        return visitor->client(visitor->context, meta_key_u16(key), meta_key_u64(key + 2),
+                               load_u64(value), load_u64(value + 8));
     case LSNS:
-        return visitor->lsn(visitor->context, big_u16(key), load_u64(value));
+        return visitor->lsn(visitor->context, meta_key_u16(key), load_u64(value));
     case LOGS:
-        return visitor->log(visitor->context, &(struct log_position){.epoch = big_u32(key),
-                                                                     .shard = big_u32(key + 4),
+        return visitor->log(visitor->context, &(struct log_position){.epoch = meta_key_u32(key),
+                                                                     .shard = meta_key_u32(key + 4),
                                                                      .group = load_u64(value)});
     default:
         return FST_OK;
@@ -670,7 +626,7 @@ static enum fst_status value_visit(const struct reading *reading, enum database 
 /* Pieces behind the first one come with their value; here only that they belong to one (M2). */
 static enum fst_status piece_belongs(struct reading *reading, enum database database,
                                      const MDB_val *name, uint32_t number) {
-    struct key key = {.bytes = name->mv_size - PIECE_NUMBER_BYTES};
+    struct meta_key key = {.bytes = name->mv_size - META_PIECE_NUMBER_BYTES};
     memcpy(key.data, name->mv_data, key.bytes);
     MDB_val first_name = key_piece(&key, 0), first;
     int result = mdb_get(reading->txn, reading->meta->dbis[database], &first_name, &first);
@@ -684,11 +640,11 @@ static enum fst_status piece_belongs(struct reading *reading, enum database data
 
 static enum fst_status entry_read(struct reading *reading, enum database database,
                                   const MDB_val *name, const MDB_val *piece) {
-    if (name->mv_size < PIECE_NUMBER_BYTES || name->mv_size > KEY_ROOM_BYTES) {
+    if (name->mv_size < META_PIECE_NUMBER_BYTES || name->mv_size > META_KEY_ROOM_BYTES) {
         return damage(reading->error, database, name, "a key of %zu bytes", name->mv_size);
     }
-    size_t key_bytes = name->mv_size - PIECE_NUMBER_BYTES;
-    uint32_t number = big_u16((const uint8_t *)name->mv_data + key_bytes);
+    size_t key_bytes = name->mv_size - META_PIECE_NUMBER_BYTES;
+    uint32_t number = meta_key_u16((const uint8_t *)name->mv_data + key_bytes);
     if (number > 0) {
         return reading->visitor ? FST_OK : piece_belongs(reading, database, name, number);
     }
@@ -701,7 +657,7 @@ static enum fst_status entry_read(struct reading *reading, enum database databas
 static enum fst_status database_read(struct reading *reading, enum database database,
                                      struct bytes prefix) {
     MDB_cursor *cursor;
-    uint8_t from[KEY_ROOM_BYTES];
+    uint8_t from[META_KEY_ROOM_BYTES];
     MDB_val name = {.mv_size = prefix.bytes, .mv_data = from}, piece;
     int result = mdb_cursor_open(reading->txn, reading->meta->dbis[database], &cursor);
     if (result != 0) return failure(reading->error, "read", result);
@@ -762,9 +718,60 @@ enum fst_status meta_visit(struct meta *meta, const struct meta_visitor *visitor
 
 enum fst_status meta_visit_partition(struct meta *meta, uint16_t partition,
                                      const struct meta_visitor *visitor, struct fst_error *error) {
-    struct key key = {.bytes = 0};
-    key_put_u16(&key, partition);
+    struct meta_key key = {.bytes = 0};
+    meta_key_put_u16(&key, partition);
     return meta_read(meta, visitor, bytes_of(key.data, key.bytes), error);
+}
+
+/* ---- single rows ---- */
+
+struct meta_reader {
+    struct reading reading;
+    struct meta_key key; /* of the row last asked for */
+};
+
+enum fst_status meta_reader_open(struct meta_reader **reader_out, struct meta *meta,
+                                 struct fst_error *error) {
+    struct meta_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) return fst_error_set(error, FST_NO_MEMORY, "no memory for LMDB");
+    reader->reading.meta = meta;
+    int result = mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &reader->reading.txn);
+    if (result != 0) {
+        free(reader);
+        return failure(error, "begin to read", result);
+    }
+    mdb_txn_reset(reader->reading.txn);
+    *reader_out = reader;
+    return FST_OK;
+}
+
+void meta_reader_close(struct meta_reader *reader) {
+    if (!reader) return;
+    mdb_txn_abort(reader->reading.txn);
+    free(reader->reading.value.memory);
+    free(reader);
+}
+
+enum fst_status meta_reader_begin(struct meta_reader *reader, struct fst_error *error) {
+    int result = mdb_txn_renew(reader->reading.txn);
+    return result == 0 ? FST_OK : failure(error, "begin to read", result);
+}
+
+void meta_reader_end(struct meta_reader *reader) {
+    mdb_txn_reset(reader->reading.txn);
+}
+
+enum fst_status meta_get_row(struct meta_reader *reader, uint16_t partition, uint32_t view_id,
+                             struct bytes key, struct meta_row *row_out, struct fst_error *error) {
+    struct reading *reading = &reader->reading;
+    reading->error = error;
+    reader->key.bytes = 0;
+    if (!row_key(&reader->key, partition, view_id, key)) return FST_NOT_FOUND;
+    MDB_val name;
+    FST_TRY(value_find(reading, ROWS, &reader->key, &name));
+    FST_TRY(sizes_check(ROWS, &name, reading->value.bytes, error));
+    *row_out = row_decode(reading, &name);
+    return FST_OK;
 }
 
 uint64_t meta_rows_count(struct meta *meta) {

@@ -132,6 +132,22 @@ FST_MUST_USE enum fst_status meta_visit_partition(struct meta *meta, uint16_t pa
                                                   const struct meta_visitor *visitor,
                                                   struct fst_error *error);
 
+/* Reads single rows, each time as of the moment of meta_reader_begin: everything committed before
+ * it is seen. For one thread; the transaction is made once and used again. */
+struct meta_reader;
+FST_MUST_USE enum fst_status meta_reader_open(struct meta_reader **reader_out, struct meta *meta,
+                                              struct fst_error *error);
+/* NULL is allowed. Before meta_close. */
+void meta_reader_close(struct meta_reader *reader);
+/* Between begin and end no page that was in use is given back: not for long. */
+FST_MUST_USE enum fst_status meta_reader_begin(struct meta_reader *reader, struct fst_error *error);
+void meta_reader_end(struct meta_reader *reader);
+/* Borrowed until the next call for this reader. FST_NOT_FOUND if there is no row; FST_CORRUPT if
+ * it is damaged. */
+FST_MUST_USE enum fst_status meta_get_row(struct meta_reader *reader, uint16_t partition,
+                                          uint32_t view_id, struct bytes key,
+                                          struct meta_row *row_out, struct fst_error *error);
+
 /* About how many rows there are: one of several pieces counts as often. 0 if LMDB does not say. */
 uint64_t meta_rows_count(struct meta *meta);
 /* Bytes of the file that are in use. */
