@@ -1,9 +1,12 @@
-"""Memory for rows of 50 float64.
+"""Memory for rows of 50 float64, and reads while a table grows.
 
 Cases
   rss50          bytes per row: resident memory of the process, and for fsd the table files
+  growth_p999    p99.9 of reads of 100 entities, in an open loop at half of their peak, while
+                 the table grows from --entities rows to 20 times as many (--quick: 10 times)
 
 Peers
+  no growth      growth_p999: the same reads of the same server before, without any writes
   redis-hash     a hash per entity, a field per feature
   redis-string   a string per entity with all features packed
 """
@@ -12,12 +15,14 @@ import json
 import os
 import subprocess
 
+from comparison.growth import factor, growth_measure
 from comparison.meter import Meter
 from comparison.report import line_make
 from comparison.servers import BUILD, Failed, folder_bytes, fsd_arguments, redis_arguments
 
-CASES = ["rss50"]
-ROUNDS, ENTITIES, ENTITIES_QUICK = 1, 1000000, 300000
+CASES = ["rss50", "growth_p999"]
+ROUNDS, ENTITIES, ENTITIES_QUICK = 1, 1000000, 200000
+PARTS = ("payload", "index", "headers", "slack", "free", "waiting", "ahead", "fixed")
 ROW_BYTES_MAX = 600  # what --memory of fsd must have room for
 
 
@@ -34,25 +39,41 @@ def memory_of(server):
     return json.loads(done.stdout)["memory"]
 
 
-def compare(bench):
-    options = bench.options
-    meter = Meter(bench)
-    tables = os.path.join(bench.folder, "tables")
-    bytes_by_name = {}
-    fsd = bench.start("fstore", fsd_arguments, fsd_memory(options.entities))
-    meter.fill("fstore", ["online"])
+def parts_note(memory, entities):
+    """Where the memory of a row is, by fsd's own account."""
+    return "tables %.3f of payload; parts: %s" % (
+        memory["total_of_payload"],
+        ", ".join("%s %.4g" % (name, memory[name] / entities) for name in PARTS))
+
+
+def rss_lines(meter, fsd, tables):
+    """With fsd filled; the peers are started here, one after another."""
+    bench, options = meter.bench, meter.options
     ours = fsd.resident_bytes() + folder_bytes(tables)
     memory = memory_of(fsd)
-    fsd.stop()
+    bytes_by_name = {}
     for name, command in (("redis-hash", "hmget"), ("redis-string", "get")):
         server = bench.start(name, redis_arguments, name, [])
         meter.fill(name, ["redis", "--command", command])
         bytes_by_name[name] = server.resident_bytes()
         server.stop()
-    options.method = "filled once"
-    note = "%.3f of payload, tables alone %.3f" % (ours / memory["payload"],
-                                                   memory["total_of_payload"])
     return [line_make("rss50", name, [ours / options.entities], [theirs / options.entities],
-                      "bytes/row", note=note, ours_of_payload=round(ours / memory["payload"], 4),
+                      "bytes/row", note=parts_note(memory, options.entities),
+                      ours_of_payload=round(ours / memory["payload"], 4),
+                      theirs_of_payload=round(theirs / memory["payload"], 4),
                       tables_of_payload=memory["total_of_payload"], tables=memory)
             for name, theirs in bytes_by_name.items()]
+
+
+def compare(bench):
+    options = bench.options
+    meter = Meter(bench)
+    fsd = bench.start("fstore", fsd_arguments, fsd_memory(options.entities * factor(options)))
+    meter.fill("fstore", ["online"])
+    lines = []
+    if "rss50" in options.cases:
+        lines += rss_lines(meter, fsd, os.path.join(bench.folder, "tables"))
+    if "growth_p999" in options.cases:
+        lines.append(growth_measure(meter))
+    options.method = "filled once"
+    return lines

@@ -3,29 +3,44 @@
 Cases
   goodput_1x, _2x, _5x, _10x   requests answered in time at that multiple of the peak, by the peak;
                                the peak is what a closed loop reaches, of each server its own
+  recovery_10x                 seconds from the end of a load of 10 times the peak, whose clients
+                               leave without waiting for answers, until reads at half of the peak
+                               are answered as fast as before it
 
 Peers
   redis-mget   a string per entity with all features packed
 
-Beside each: how much the server's own memory grew at most meanwhile, and how late the load was.
-Requests are large, 100 entities each, because the load sends those of an open loop one by one: of
-small ones it can send less than the server answers.
+In time is within 200 ms of when the request was sent. fstore is told a part of that with each
+request (--deadline 50ms): it counts from when it received it, and what it begins it finishes. Redis
+has no such thing. Beside each: how much the server's own
+memory grew at most meanwhile, p99 of what was answered, from when it was sent, and how late the
+load was. Requests are large, 100 entities each, because the load sends those of an open loop one by
+one: of small ones it can send less than the server answers.
 """
 
 import statistics
+import subprocess
 import threading
 import time
 
 from comparison.meter import Meter, quick_times_settle
 from comparison.report import line_make
-from comparison.servers import fsd_arguments, redis_arguments, say
+from comparison.servers import Failed, fsd_arguments, redis_arguments, say
 
-MULTIPLES = (1, 2, 5, 10)
-CASES = ["goodput_%dx" % multiple for multiple in MULTIPLES]
+MULTIPLES = {"goodput_1x": 1, "goodput_2x": 2, "goodput_5x": 5, "goodput_10x": 10}
+RECOVERY = "recovery_10x"
+CASES = list(MULTIPLES) + [RECOVERY]
 ROUNDS, ENTITIES, ENTITIES_QUICK = 3, 1000000, 300000
-BATCH = ["--entities-per-request", "100", "--depth", "16"]
-LOADS = {"fstore": ["online"] + BATCH, "redis-mget": ["redis", "--command", "mget"] + BATCH}
+PEER = "redis-mget"
+BATCH = ["--entities-per-request", "100", "--depth", "64"]
+LOADS = {"fstore": ["online"] + BATCH, PEER: ["redis", "--command", "mget"] + BATCH}
+IN_TIME = ["--in-time", "200ms"]
+OPEN_LOOPS = {"fstore": LOADS["fstore"] + IN_TIME + ["--deadline", "50ms"],
+              PEER: LOADS[PEER] + IN_TIME}
+GOODPUT_MIN = 0.001  # of the peak: what stands for nothing at all, so that there is a ratio
 LOOK_SECONDS = 0.05
+FLOOD_MULTIPLE, INTERVAL_SECONDS, RECOVERY_SECONDS = 10, 0.1, 1.5
+CALM_FACTOR, CALM_US_MIN = 2, 1000  # of the p99 before: below that a server is itself again
 
 
 class MemoryWatch:
@@ -48,50 +63,108 @@ class MemoryWatch:
         return self.most - self.first
 
 
+def open_loop(name, rate):
+    return OPEN_LOOPS[name] + ["--rate", str(max(1, int(rate))), "--lateness-max", "0"]
+
+
 def overload_run(meter, name, rate):
     """The figures of an open loop; fsbench is not asked to judge whether it was the limit."""
     watch = MemoryWatch(meter.bench.servers[name])
     try:
-        result = meter.run(name, LOADS[name] + meter.timing() + [
-            "--rate", str(int(rate)), "--lateness-max", "0"], has_server_pid=False)
+        result = meter.run(name, open_loop(name, rate) + meter.timing(), has_server_pid=False,
+                           may_be_silent=True)
     finally:
         growth = watch.growth_bytes()
-    if result:
-        result["growth_bytes"] = growth
+    result["growth_bytes"] = growth
     return result
+
+
+def goodput(result):
+    """Answers a second that came in time."""
+    return result["requests_per_s"] * (1 - result["late"] / max(1, result["replies"]))
+
+
+def flood(meter, name, rate, seconds):
+    """A load that is gone in the middle of its work."""
+    command = meter.command(name, open_loop(name, rate) + ["--duration", "1h", "--warmup", "0"])
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return
+    raise Failed("the flood of %s ended by itself" % name)
+
+
+def calm_after_seconds(intervals, bound_us):
+    """From the first interval to the end of the first from which on all keep the bound."""
+    bad = [number for number, one in enumerate(intervals)
+           if one["read_us"]["count"] == 0 or one["read_us"]["p99"] > bound_us]
+    return INTERVAL_SECONDS * (max(bad, default=-1) + 2)
+
+
+def recovery_run(meter, name, peak):
+    """Seconds from the end of a flood until the server answers as before; to 0.1 s."""
+    calm = open_loop(name, peak / 2)
+    before = meter.run(name, calm + meter.timing(), has_server_pid=False)
+    bound_us = max(CALM_FACTOR * before["read_us"]["p99"], CALM_US_MIN)
+    flood(meter, name, FLOOD_MULTIPLE * peak, meter.options.duration)
+    begin = time.monotonic()
+    after = meter.run(name, calm + [
+        "--warmup", "0", "--duration", "%dms" % (1000 * RECOVERY_SECONDS),
+        "--interval", "%dms" % (1000 * INTERVAL_SECONDS)], has_server_pid=False, may_be_silent=True)
+    connecting = max(0, time.monotonic() - begin - RECOVERY_SECONDS)
+    return connecting + calm_after_seconds(after["intervals"], bound_us)
+
+
+def side_fields(side, runs):
+    return {side + "_requests_per_s": statistics.median(map(goodput, runs)),
+            side + "_p99_us": statistics.median(one["service_us"]["p99"] for one in runs),
+            side + "_timeouts": sum(one["timeouts"] for one in runs),
+            side + "_late": sum(one["late"] for one in runs),
+            side + "_lateness_p99_us": statistics.median(
+                one["lateness_us"]["p99"] for one in runs),
+            side + "_growth_bytes": max(one["growth_bytes"] for one in runs)}
 
 
 def case_line(case, peaks, runs):
     """`peaks` and `runs`: lists by server."""
-    goodput = {name: [one["requests_per_s"] / statistics.median(peaks[name]) for one in ones]
-               for name, ones in runs.items()}
-    more = {}
-    for side, name in (("ours", "fstore"), ("theirs", "redis-mget")):
-        if not runs[name]:
-            return None
-        more[side + "_requests_per_s"] = statistics.median(
-            one["requests_per_s"] for one in runs[name])
-        more[side + "_p99_us"] = statistics.median(one["read_us"]["p99"] for one in runs[name])
-        more[side + "_lateness_p99_us"] = statistics.median(
-            one["lateness_us"]["p99"] for one in runs[name])
-        more[side + "_growth_bytes"] = max(one["growth_bytes"] for one in runs[name])
-    note = "grew %d and %d KiB; load late by %.0f and %.0f us at p99" % (
+    if not runs["fstore"] or not runs[PEER]:
+        return None
+    if case == RECOVERY:
+        return line_make(case, PEER, runs["fstore"], runs[PEER], "s")
+    good = {name: [max(GOODPUT_MIN, goodput(one) / statistics.median(peaks[name]))
+                   for one in ones]
+            for name, ones in runs.items()}
+    more = side_fields("ours", runs["fstore"])
+    more.update(side_fields("theirs", runs[PEER]))
+    note = "p99 %.1f and %.1f ms; grew %d and %d KiB; load late by %.0f and %.0f us at p99" % (
+        more["ours_p99_us"] / 1000, more["theirs_p99_us"] / 1000,
         more["ours_growth_bytes"] >> 10, more["theirs_growth_bytes"] >> 10,
         more["ours_lateness_p99_us"], more["theirs_lateness_p99_us"])
-    return line_make(case, "redis-mget", goodput["fstore"], goodput["redis-mget"], "of peak",
-                     note=note, **more)
+    return line_make(case, PEER, good["fstore"], good[PEER], "of peak", note=note, **more)
+
+
+def case_run(meter, case, name, peak):
+    if case == RECOVERY:
+        return recovery_run(meter, name, peak)
+    return overload_run(meter, name, MULTIPLES[case] * peak)
 
 
 def compare(bench):
     options = bench.options
     bench.start("fstore", fsd_arguments)
-    bench.start("redis-mget", redis_arguments, "redis-mget", [])
+    bench.start(PEER, redis_arguments, PEER, [])
     meter = Meter(bench)
     for name, load in LOADS.items():
         meter.fill(name, load)
     if options.is_paced:
-        quick_times_settle(options, len(LOADS) * (1 + len(options.cases)),
-                           options.deadline - time.monotonic())
+        turns = 1 + len(options.cases) + (RECOVERY in options.cases)
+        fixed = options.rounds * len(LOADS) * RECOVERY_SECONDS * (RECOVERY in options.cases)
+        quick_times_settle(options, len(LOADS) * turns,
+                           options.deadline - time.monotonic() - fixed)
     peaks = {name: [] for name in LOADS}
     runs = {case: {name: [] for name in LOADS} for case in options.cases}
     for number in range(options.rounds):
@@ -99,9 +172,7 @@ def compare(bench):
         for name, load in LOADS.items():
             peaks[name].append(meter.run(name, load + meter.timing())["requests_per_s"])
             for case in options.cases:
-                multiple = MULTIPLES[CASES.index(case)]
-                result = overload_run(meter, name, multiple * statistics.median(peaks[name]))
-                if result:
-                    runs[case][name].append(result)
+                peak = statistics.median(peaks[name])
+                runs[case][name].append(case_run(meter, case, name, peak))
     options.method = "%d rounds of %.1f s" % (options.rounds, options.duration)
     return [case_line(case, peaks, runs[case]) for case in options.cases]

@@ -55,9 +55,9 @@ def figure(value):
 
 
 def head_make(options):
-    return "%s; server on processor %d, load on %d; %s entities; %s" % (
+    return "%s; server on processor %d, load on %d; %s entities; %s%s" % (
         machine_name(), options.server_cpu, options.load_cpu, "{:,}".format(options.entities),
-        options.method)
+        options.method, "; not to be trusted" if options.untrusted else "")
 
 
 def table_print(lines, options):

@@ -13,6 +13,7 @@ BUILD = os.path.join(ROOT, "build", "release")
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 120  # a last checkpoint, or a last RDB file, of many rows
 OTHERS_SHARE_MAX = 0.05
+PINNING = ["taskset", "-c", "CPU"]  # in front of a server's own command line
 
 
 def say(text):
@@ -31,7 +32,7 @@ class Server:
         self.port = port
         self.address = "127.0.0.1:%d" % port
         self.log_path = os.path.join(folder, name + ".log")
-        self.command = ["taskset", "-c", str(cpu)] + arguments
+        self.command = PINNING[:-1] + [str(cpu)] + arguments
         self.folder = folder
         self.exec()
         self.wait_open()

@@ -1,6 +1,9 @@
-"""What bench/compare makes of figures, without measuring: which way a ratio goes, that a run which
-fsbench refuses costs no other, and that --help and wrong cases are told."""
+"""What bench/compare makes of figures: which way a ratio goes, that a run which fsbench refuses
+costs no other, and that --help and wrong cases are told. Tiny runs show that every case comes out;
+their figures are the machine's."""
 
+import json
+import shutil
 import subprocess
 import sys
 import types
@@ -10,7 +13,15 @@ from conftest import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))
 
-from comparison import durable, meter, overload, report  # noqa: E402
+from comparison import (  # noqa: E402
+    durable,
+    growth,
+    meter,
+    overload,
+    profile,
+    report,
+    restart,
+)
 
 LINES = [
     ("requests/s", [200.0], [100.0], 2.0),
@@ -23,7 +34,12 @@ LINES = [
 
 
 PROGRAM = """#!/bin/sh
-case "$*" in *refuse*) exit 4 ;; *fail*) exit 1 ;; esac
+case "$*" in
+*refuse*) exit 4 ;;
+*fail*) exit 1 ;;
+*silent*) echo '{"wrong": 0}' && exit 1 ;;
+*wrong*) echo '{"wrong": 1}' && exit 1 ;;
+esac
 echo "{}"
 """
 
@@ -39,10 +55,14 @@ def test_a_refused_run_costs_its_own_line_only(tmp_path, monkeypatch, capsys):
     program.chmod(0o755)
     monkeypatch.setattr(meter, "FSBENCH", str(program))
     server = types.SimpleNamespace(address="h:1", process=types.SimpleNamespace(pid=1))
-    options = types.SimpleNamespace(entities=1, connections=1, load_cpu=0)
+    options = types.SimpleNamespace(entities=1, connections=1, load_cpu=0, untrusted=False)
     bench = types.SimpleNamespace(options=options, servers={"fstore": server})
     one = meter.Meter(bench)
     assert one.run("fstore", ["go"]) == {}
+    assert one.run("fstore", ["silent"], may_be_silent=True) == {"wrong": 0}
+    for arguments, may_be_silent in ((["silent"], False), (["wrong"], True)):
+        with pytest.raises(meter.Failed):
+            one.run("fstore", arguments, may_be_silent=may_be_silent)
     assert one.run("fstore", ["refuse"]) is None and "left out" in capsys.readouterr().err
     with pytest.raises(meter.Failed):
         one.run("fstore", ["fail"])
@@ -84,7 +104,116 @@ def test_levels_are_compared_with_both_fsyncs():
     assert durable.sync_text(asked) == "log synced by fdatasync"
 
 
-@pytest.mark.parametrize("what", ["online", "memory", "durable", "restart", "overload"])
+def latencies(**quantiles):
+    return {"count": 10, "p99": 1.0, "p99.9": 2.0, **quantiles}
+
+
+def test_growth_is_held_against_reads_without_it():
+    results = {
+        "quiet": {"read_us": latencies(**{"p99.9": 100.0})},
+        "updates": {"read_us": latencies(**{"p99.9": 300.0})},
+        "growth": {
+            "read_us": latencies(**{"p99.9": 400.0}),
+            "new_rows": 50,
+            "refused": 0,
+            "load_busy": 0.5,
+        },
+    }
+    line = growth.growth_line(results, 0.5, 10)
+    assert line["ratio"] == 0.25 and line["rows_to"] == 60 and line["updates_p999_us"] == 300.0
+
+
+def test_answers_that_came_late_are_no_goodput():
+    result = {"requests_per_s": 100.0, "replies": 50, "late": 10}
+    assert overload.goodput(result) == 80.0
+    runs = dict(result, timeouts=3, growth_bytes=1 << 20, replies=10)
+    runs["service_us"] = runs["lateness_us"] = latencies()
+    peaks = {"fstore": [100.0], overload.PEER: [200.0]}
+    all_late = {"fstore": [dict(runs, late=0)], overload.PEER: [runs]}
+    line = overload.case_line("goodput_10x", peaks, all_late)
+    assert line["ours"] == 1.0 and line["theirs"] == overload.GOODPUT_MIN
+    assert line["theirs_late"] == 10 and line["ours_timeouts"] == 3
+
+
+@pytest.mark.parametrize(
+    "p99s,seconds", [([1, 1, 1], 0.1), ([9, 1, 1], 0.2), ([1, 9, 1], 0.3), ([None, 1], 0.2)]
+)
+def test_recovery_ends_where_all_that_follows_is_calm(p99s, seconds):
+    intervals = [{"read_us": latencies(p99=p99 or 0, count=int(p99 is not None))} for p99 in p99s]
+    assert overload.calm_after_seconds(intervals, 5) == pytest.approx(seconds)
+
+
+def test_a_peer_restarts_once_for_cases_that_are_the_same_to_it():
+    assert restart.cases_of("fstore", restart.CASES) == restart.CASES
+    assert restart.cases_of("redis-aof", restart.CASES) == ["restart_clean", "restart_kill"]
+    assert restart.cases_of("redis-aof", ["restart_rebuild"]) == ["restart_kill"]
+
+
+def test_a_sample_belongs_to_the_innermost_function_that_has_a_stage():
+    text = f"""0x01
+/usr/include/bits/string_fortified.h:29
+{ROOT}/storage/online/stored_row.h:12
+{ROOT}/src/query/get.c:5
+0x02
+{ROOT}/net/frame.c:9 (discriminator 2)
+0x03
+??:0
+"""
+    assert profile.stages_decode(text) == ["row copy", "frames", profile.OTHER]
+    samples = profile.samples_decode(
+        """  5581a6 get_serve.lto_priv.0 (/build/fsd)
+  5581a6 get_serve.lto_priv.0 (/build/fsd)
+ ffffffff8135 tcp_sendmsg ([kernel.kallsyms])
+"""
+    )
+    assert samples[0x5581A6, "get_serve.lto_priv.0", "/build/fsd"] == 2
+    assert samples[0xFFFFFFFF8135, "tcp_sendmsg", "[kernel.kallsyms]"] == 1
+    assert profile.stage_find(profile.KERNEL, "tcp_sendmsg") == "kernel: network"
+
+
+def test_every_source_file_that_answers_requests_has_a_stage():
+    """So that a file which moves is not lost among the others."""
+    for folder in ("net", "src/query", "src/shard", "storage/online", "storage/log"):
+        for path in (ROOT / folder).glob("*.[ch]"):
+            assert profile.stage_find(profile.FILES, str(path.relative_to(ROOT))), path
+
+
+TINY = ["--entities", "3000", "--duration", "0.2", "--rounds", "1", "--untrusted", "--json"]
+SMALL = {
+    "memory": (["rss50", "growth_p999"], ["--quick"]),
+    "durable": (["durable_c16_d16", "memory_c16_d16"], []),
+    "restart": (restart.CASES, []),
+    "overload": (["goodput_2x", "recovery_10x"], []),
+    "profile": (["get50"], []),
+    "micro": (["micro_frame", "micro_log"], ["--quick"]),
+}
+
+
+@pytest.mark.parametrize("what", SMALL)
+def test_every_case_comes_out(what):
+    if not shutil.which("redis-server") or (what == "profile" and not shutil.which("perf")):
+        pytest.skip("a peer is not installed (tools/setup --bench)")
+    cases, more = SMALL[what]
+    command = [sys.executable, str(ROOT / "bench" / "compare"), what, *TINY, *more]
+    done = subprocess.run(
+        command + ["--cases", ",".join(cases)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    if what == "micro":
+        assert {line["program"] for line in lines} == set(cases)
+        assert all(line["ns"] > 0 for line in lines)
+        return
+    assert {line["case"] for line in lines} == set(cases)
+    if what == "profile":
+        assert sum(line["share"] for line in lines) == pytest.approx(1, abs=0.01)
+        return
+    assert all(line["ratio"] > 0 and line["ours"] > 0 and line["theirs"] > 0 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "what", ["online", "memory", "durable", "restart", "overload", "profile", "micro"]
+)
 def test_help_has_the_cases_and_wrong_ones_are_told(what):
     compare = [sys.executable, str(ROOT / "bench" / "compare"), what]
     done = subprocess.run(compare + ["--help"], capture_output=True, text=True)
