@@ -1,8 +1,9 @@
 /* Three readers and a visitor look while one writer updates in place, replaces values, moves rows
- * to new revisions, removes and inserts, and splits segments. Every value of a row follows from one
- * number, so a torn row is seen. Two kinds of keys are never removed: those that were there before
- * the readers started must always be found, so a wrong miss is seen, and a reader never sees the
- * (event time, lsn) of a row go back. Meant to be run under a race detector too. */
+ * to new revisions, removes and inserts, splits segments, and, where rows evict, evicts, promotes
+ * and moves them. Every value of a row follows from one number, so a torn row is seen. Two kinds of
+ * keys are never removed: those that were there before the readers started must always be found, so
+ * a wrong miss is seen, and a reader never sees the (event time, lsn) of a row go back. Meant to be
+ * run under a race detector too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,6 +43,9 @@ struct race {
     bool is_visited_whole;
     uint32_t readers_count;
     uint32_t views_count; /* of race_views */
+    bool evicts;
+    uint16_t revisions[4][KEYS_MAX]; /* of the rows written last: the writer's */
+    uint64_t evicted, promoted;      /* likewise */
     _Atomic bool is_over;
     _Atomic uint64_t rows_read;
     _Atomic uint64_t rows_torn;
@@ -73,14 +77,15 @@ static struct row_spec spec_of(uint32_t view_id, int64_t key, uint16_t revision,
 static void row_judge(struct race *race, const struct row_found *found, uint32_t view_id,
                       int64_t key, int64_t *last_event_us) {
     const struct partition_read *read = &found->read;
-    if (!read->is_found) {
+    if (!read->is_found && !read->is_evicted) {
         if (key < race->stable_keys) atomic_fetch_add(&race->rows_missed, 1);
         return;
     }
-    struct row_spec spec = spec_of(view_id, key, read->revision, (uint64_t)read->event_us);
-    if (!row_is(race->fixture, found, &spec, (uint64_t)read->event_us)) {
-        atomic_fetch_add(&race->rows_torn, 1);
-    }
+    uint64_t lsn = (uint64_t)read->event_us;
+    struct row_spec spec = spec_of(view_id, key, read->revision, lsn);
+    bool is_whole = read->is_evicted ? read->lsn == lsn && read->created_us == spec.created_us
+                                     : row_is(race->fixture, found, &spec, lsn);
+    if (!is_whole) atomic_fetch_add(&race->rows_torn, 1);
     if (key < race->stable_keys && read->event_us < *last_event_us)
         atomic_fetch_add(&race->rows_old, 1);
     if (key < race->stable_keys) *last_event_us = read->event_us;
@@ -103,6 +108,7 @@ static void *reader_run(void *context) {
             views[i] = (uint32_t)(dice >> 8) % race->views_count;
             keys[i] = (int64_t)((dice >> 16) % (dice % 2 ? race->stable_keys : race->keys));
             row_prepare(race->fixture, race_views[views[i]], keys[i], &found[i]);
+            found[i].read.wants_mark = race->evicts && (dice >> 32) % 2 == 0;
             reads[i] = found[i].read;
         }
         partition_read_many(reads, BATCH);
@@ -192,9 +198,39 @@ static void row_put(struct race *race, uint32_t view_id, int64_t key, uint16_t r
     record_free(&record);
 }
 
+/* As LMDB would have it: all of the row follows from its key, its LSN and its revision. */
+static void row_promote(struct race *race, uint32_t v, int64_t key) {
+    struct row_found found;
+    (void)row_get(race->fixture, race_views[v], key, &found);
+    if (!found.read.is_evicted) return;
+    static uint8_t image[ROW_BYTES_MAX], heap[ROW_LIGHT_BYTES_MAX];
+    uint32_t heap_used = 0;
+    uint16_t revision = race->revisions[v][key];
+    struct row_spec spec = spec_of(race_views[v], key, revision, found.read.lsn);
+    image_make(race->fixture, &spec, image, heap, &heap_used);
+    assert_int_equal(partition_promote(race->fixture->partition,
+                                       race->fixture->by_id[race_views[v]], revision,
+                                       found.read.lsn, image, heap),
+                     FST_OK);
+    race->promoted += 1;
+}
+
+static void evict_step(struct race *race, uint64_t dice) {
+    struct partition *partition = race->fixture->partition;
+    int64_t key = (int64_t)((dice >> 16) % (dice % 4 == 0 ? race->stable_keys : race->keys));
+    if (dice % 16 == 0) race->evicted += partition_evict(partition, &race->fixture->catalog, 64);
+    if (dice % 16 > 0) row_promote(race, (uint32_t)(dice >> 8) % race->views_count, key);
+    partition_reclaim(partition);
+}
+
 static void write_step(struct race *race, uint64_t *random, uint64_t lsn) {
+    if (race->evicts && random_next(random) % 8 > 0) { /* What is written always stays. */
+        evict_step(race, random_next(random));
+        return;
+    }
     uint64_t dice = random_next(random);
-    uint32_t view_id = race_views[(dice >> 8) % race->views_count];
+    uint32_t v = (uint32_t)(dice >> 8) % race->views_count;
+    uint32_t view_id = race_views[v];
     uint16_t revision = (uint16_t)((dice >> 12) % race->fixture->by_id[view_id]->revisions_count);
     int64_t key = (int64_t)((dice >> 16) % (dice % 4 == 0 ? race->stable_keys : race->keys));
     if (key >= race->stable_keys && (dice >> 3) % 4 == 0) {
@@ -202,6 +238,7 @@ static void write_step(struct race *race, uint64_t *random, uint64_t lsn) {
         assert_true(status == FST_OK || status == FST_NOT_FOUND);
     } else {
         row_put(race, view_id, key, revision, lsn);
+        race->revisions[v][key] = revision;
     }
     partition_reclaim(race->fixture->partition);
 }
@@ -210,6 +247,9 @@ static void race_run(struct race *race, uint32_t steps) {
     uint64_t random = random_seed(11);
     uint64_t lsn = 0;
     race->fixture = online_fixture_create(UINT64_C(256) << 20);
+    for (uint32_t v = 0; v < race->views_count; v++) {
+        race->fixture->views[race_views[v]].evicts = race->evicts;
+    }
     for (int64_t key = 0; key < race->stable_keys; key++) {
         for (uint32_t v = 0; v < race->views_count; v++)
             row_put(race, race_views[v], key, 0, ++lsn);
@@ -227,6 +267,8 @@ static void race_run(struct race *race, uint32_t steps) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     struct partition_stats stats;
     partition_stats(race->fixture->partition, &stats);
+    print_message("  evicted %llu, promoted %llu\n", (unsigned long long)race->evicted,
+                  (unsigned long long)race->promoted);
     print_message("  rows read %llu, visits %llu, splits %llu, rows %llu\n",
                   (unsigned long long)race->rows_read, (unsigned long long)race->visits,
                   (unsigned long long)stats.splits, (unsigned long long)stats.rows_count);
@@ -234,6 +276,7 @@ static void race_run(struct race *race, uint32_t steps) {
     assert_int_equal(race->rows_missed, 0);
     assert_int_equal(race->rows_old, 0);
     if (race->keys == KEYS_MAX) assert_true(stats.splits > 10);
+    if (race->evicts) assert_true(race->evicted > 0 && race->promoted > 0);
     online_fixture_check(race->fixture);
     online_fixture_destroy(race->fixture);
 }
@@ -252,6 +295,20 @@ static void test_few_keys(void **state) {
     (void)state;
     struct race race = {.stable_keys = 2, .keys = 3, .readers_count = READERS, .views_count = 4};
     race_run(&race, STEPS);
+}
+
+/* The same while rows leave memory and come back; visits that are kept let them. */
+static void test_evicting(void **state) {
+    (void)state;
+    static struct race many = {.stable_keys = STABLE_KEYS_MAX,
+                               .keys = KEYS_MAX,
+                               .readers_count = READERS,
+                               .views_count = 4,
+                               .evicts = true};
+    static struct race few = {
+        .stable_keys = 2, .keys = 3, .readers_count = READERS, .views_count = 4, .evicts = true};
+    race_run(&many, 4 * STEPS);
+    race_run(&few, 2 * STEPS);
 }
 
 /* The visitor copies hot rows as fast as it can. */
@@ -322,6 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_few_keys),
+        cmocka_unit_test(test_evicting),
         cmocka_unit_test(test_visitor_alone),
         cmocka_unit_test(test_visited_clients_are_whole),
     };
