@@ -42,6 +42,7 @@ static bool field_put(Fst__Field ***fields, size_t *count, const char *name, con
 
 static void stats_add(struct partition_stats *sum, const struct partition_stats *stats) {
     sum->rows_count += stats->rows_count;
+    sum->evicted_count += stats->evicted_count;
     sum->splits += stats->splits;
     for (uint32_t u = 0; u < PARTITION_MEMORY_COUNT; u++) {
         sum->memory_bytes[u] += stats->memory_bytes[u];
@@ -62,6 +63,7 @@ static bool partitions_put(const struct engine *engine, Fst__StatusReply *reply,
         row->partition = p;
         row->shard = engine_owner(engine, p);
         row->rows = stats.rows_count;
+        row->evicted = stats.evicted_count;
         row->bytes = stats.mapped_bytes;
         row->lsn = partition_applied_lsn(engine->store.partitions[p]);
         reply->partitions[reply->n_partitions++] = row;
@@ -192,6 +194,7 @@ static bool fields_put(struct control *control, Fst__StatusReply *reply,
            field_put(f, n, "generation", "%" PRIu64, registry_generation(control->registry)) &&
            field_put(f, n, "api_keys", "%u", access_keys_count(definitions->access)) &&
            field_put(f, n, "rows", "%" PRIu64, sum->rows_count) &&
+           field_put(f, n, "evicted", "%" PRIu64, sum->evicted_count) &&
            field_put(f, n, "splits", "%" PRIu64, sum->splits) && memory_fields_put(engine, reply) &&
            sync_put(engine, reply) && places_put(engine, reply);
 }

@@ -203,17 +203,20 @@ static void memory_print(struct ctl *ctl, const Fst__StatusReply *status) {
     text_table_deinit(&table);
 }
 
+enum { PARTITION_CELLS = 6 };
+
 static void partitions_print(struct ctl *ctl, const Fst__StatusReply *status) {
     struct text_table table;
-    if (status->n_partitions == 0 || !text_table_init(&table, 5, "rrrrr")) return;
-    static const char *const head[] = {"PARTITION", "SHARD", "ROWS", "BYTES", "LSN"};
+    if (status->n_partitions == 0 || !text_table_init(&table, PARTITION_CELLS, "rrrrrr")) return;
+    static const char *const head[] = {"PARTITION", "SHARD", "ROWS", "EVICTED", "BYTES", "LSN"};
     fputc('\n', ctl->out);
-    for (uint32_t i = 0; i < 5; i++) text_table_put(&table, head[i]);
+    for (uint32_t i = 0; i < PARTITION_CELLS; i++) text_table_put(&table, head[i]);
     for (size_t i = 0; i < status->n_partitions; i++) {
         const Fst__Partition *partition = status->partitions[i];
         const uint64_t cells[] = {partition->partition, partition->shard, partition->rows,
-                                  partition->bytes, partition->lsn};
-        for (uint32_t c = 0; c < 5; c++) text_table_put_format(&table, "%" PRIu64, cells[c]);
+                                  partition->evicted,   partition->bytes, partition->lsn};
+        for (uint32_t c = 0; c < PARTITION_CELLS; c++)
+            text_table_put_format(&table, "%" PRIu64, cells[c]);
     }
     text_table_print(&table, ctl->out, ctl->has_color);
     text_table_deinit(&table);
@@ -250,6 +253,7 @@ static void status_json(struct ctl *ctl, const Fst__StatusReply *status) {
         ctl_json_unsigned(&json, "partition", partition->partition);
         ctl_json_unsigned(&json, "shard", partition->shard);
         ctl_json_unsigned(&json, "rows", partition->rows);
+        ctl_json_unsigned(&json, "evicted", partition->evicted);
         ctl_json_unsigned(&json, "bytes", partition->bytes);
         ctl_json_unsigned(&json, "lsn", partition->lsn);
         ctl_json_end(&json, '}');
