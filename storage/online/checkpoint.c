@@ -21,10 +21,11 @@ struct checkpoint {
     struct meta_row *rows;
     uint32_t rows_count;
     uint16_t partition;
-    uint32_t first_open;   /* partitions from here to `partition` are visited and not committed */
-    uint64_t applied_lsn;  /* of the partition, when its visit began */
-    uint64_t *lsns;        /* per partition: the greatest of the rows seen or visited */
-    uint64_t rows_batched; /* since the last commit */
+    uint32_t first_open;  /* partitions from here to `partition` are visited and not committed */
+    uint64_t applied_lsn; /* of the partition, when its visit began */
+    const struct catalog *catalog; /* of then */
+    uint64_t *lsns;                /* per partition: the greatest of the rows seen or visited */
+    uint64_t rows_batched;         /* since the last commit */
     uint64_t rows_total;
 };
 
@@ -78,9 +79,12 @@ static bool row_keep(struct checkpoint *checkpoint, const struct partition_row *
     return true;
 }
 
-static void visit_begun(void *context, uint64_t applied_lsn) {
+/* Asked for after the LSN was read, the catalog has the views of all rows up to there. */
+static const struct catalog *visit_begun(void *context, uint64_t applied_lsn) {
     struct checkpoint *checkpoint = context;
     checkpoint->applied_lsn = applied_lsn;
+    checkpoint->catalog = checkpoint->options->catalog(checkpoint->options->context);
+    return checkpoint->catalog;
 }
 
 static enum fst_status row_visit(void *context, const struct partition_row *row) {
@@ -128,13 +132,11 @@ static enum fst_status partition_write(struct checkpoint *checkpoint, uint32_t p
                                         .row = row_visit,
                                         .removed = removed_visit,
                                         .client = client_visit};
-    const struct checkpoint_options *options = checkpoint->options;
-    const struct catalog *catalog = options->catalog(options->context);
-    FST_TRY(partition_visit(partition, is_whole, catalog, &visitor));
+    FST_TRY(partition_visit(partition, is_whole, NULL, &visitor));
     uint64_t memory_lsn = partition_memory_lsn(partition);
     if (memory_lsn > checkpoint->lsns[p]) checkpoint->lsns[p] = memory_lsn;
     FST_TRY(rows_put(checkpoint));
-    struct presence presence = {.partition = partition, .catalog = catalog};
+    struct presence presence = {.partition = partition, .catalog = checkpoint->catalog};
     const struct meta_filter filter = {.context = &presence, .keeps = key_is_present};
     if (is_whole) FST_TRY(meta_remove_rows(checkpoint->batch, (uint16_t)p, &filter));
     return meta_put_lsn(checkpoint->batch, (uint16_t)p, checkpoint->applied_lsn);

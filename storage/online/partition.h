@@ -282,8 +282,9 @@ struct partition_row {
  * that status. */
 struct partition_visitor {
     void *context;
-    /* The applied LSN, everything up to which is in the visit; may be NULL. */
-    void (*begun)(void *context, uint64_t applied_lsn);
+    /* The applied LSN, everything up to which is in the visit. Returns a catalog of now, which
+     * knows the views of all these rows; may be NULL where the catalog of the call does. */
+    const struct catalog *(*begun)(void *context, uint64_t applied_lsn);
     enum fst_status (*row)(void *context, const struct partition_row *row);
     enum fst_status (*removed)(void *context, uint32_t view_id, struct bytes key);
     /* Bit i of `recent`: sequence - i was applied, too. */
@@ -292,7 +293,7 @@ struct partition_visitor {
 };
 
 /* Visits, but for evicted rows, what changed since the last visit that was kept (or everything),
- * beside the writer: everything up to the applied LSN read before the call is among it. Rows of
+ * beside the writer: everything up to the applied LSN that it begins with is among it. Rows of
  * views or revisions that the catalog does not know stay marked for the next visit. End it with
  * partition_visit_end(), also when it failed. */
 FST_MUST_USE enum fst_status partition_visit(struct partition *partition, bool is_whole,

@@ -129,9 +129,9 @@ enum fst_status partition_visit(struct partition *partition, bool is_whole,
     if (!visit.words) return FST_NO_MEMORY;
     (void)__atomic_exchange_n(&header->is_visit_open, 1, __ATOMIC_SEQ_CST);
     partition->visit_lsn = partition_applied_lsn(partition);
-    if (visitor->begun) visitor->begun(visitor->context, partition->visit_lsn);
+    if (visitor->begun) visit.catalog = visitor->begun(visitor->context, partition->visit_lsn);
     if (is_whole) __atomic_store_n(&header->has_lost_removals, 0, __ATOMIC_RELEASE);
-    enum fst_status status = removals_visit(partition, catalog, visitor);
+    enum fst_status status = removals_visit(partition, visit.catalog, visitor);
     if (status == FST_OK) status = rows_visit(&visit);
     if (status == FST_OK) status = client_table_visit(&partition->clients, visit.is_whole, visitor);
     free(visit.heap);

@@ -101,9 +101,10 @@ static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_
     return FST_OK;
 }
 
-static void begun(void *context, uint64_t applied_lsn) {
+static const struct catalog *begun(void *context, uint64_t applied_lsn) {
     struct churn *churn = context;
     assert_int_equal(applied_lsn, churn->lsn);
+    return &churn->fixture->catalog;
 }
 
 /* What a checkpoint has read of LSNs fits what it meets: nothing is swept beside it, nor after one

@@ -265,6 +265,30 @@ static void test_second_visit_is_small(void **state) {
     store_destroy(store);
 }
 
+static const struct catalog *newest_catalog(void *context, uint64_t applied_lsn) {
+    const struct keeper *keeper = context;
+    assert_int_equal(applied_lsn, 100);
+    return &keeper->fixture->catalog;
+}
+
+/* The catalog that goes with the LSN counts: the other one may be older than rows up to there. */
+static void test_catalog_of_the_beginning(void **state) {
+    (void)state;
+    struct store *store = store_create(4);
+    struct keeper *keeper = &store->keeper;
+    const struct catalog older = {.views_by_id_count = 0};
+    const struct partition_visitor visitor = {.context = keeper,
+                                              .begun = newest_catalog,
+                                              .row = keep_row,
+                                              .removed = keep_removed,
+                                              .client = keep_client};
+    for (int i = 0; i < 100; i++) store_write(store);
+    assert_int_equal(partition_visit(keeper->fixture->partition, false, &older, &visitor), FST_OK);
+    partition_visit_end(keeper->fixture->partition, true);
+    store_compare(store);
+    store_destroy(store);
+}
+
 /* A process that ends between taking the marks and storing the rows has to visit all again. */
 static void test_lost_visit_makes_next_whole(void **state) {
     (void)state;
@@ -399,6 +423,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_visits_keep_up),
         cmocka_unit_test(test_second_visit_is_small),
+        cmocka_unit_test(test_catalog_of_the_beginning),
         cmocka_unit_test(test_lost_visit_makes_next_whole),
         cmocka_unit_test(test_too_many_removals),
         cmocka_unit_test(test_clients_in_turn),
