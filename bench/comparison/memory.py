@@ -4,8 +4,14 @@ Cases
   rss50          bytes per row: resident memory of the process, and for fsd the table files
   growth_p999    p99.9 of reads of 100 entities, in an open loop at half of their peak, while
                  the table grows from --entities rows to 20 times as many (--quick: 10 times)
+  warm_zipf      share of the keys read that are in memory, where rows are worth five times the
+                 memory and may be evicted; keys by a Zipf distribution of exponent 0.99
+  warm_set       the same of a tenth of the keys, all alike
+  warm_p50, _p99 latency of a single read of rows that are on the disk
 
 Peers
+  ideal          warm_zipf, warm_set: the rows in memory were those that are read most
+  hot keys       warm_p50, _p99: the same of rows that are in memory
   no growth      growth_p999: the same reads of the same server before, without any writes
   redis-hash     a hash per entity, a field per feature
   redis-string   a string per entity with all features packed
@@ -15,12 +21,13 @@ import json
 import os
 import subprocess
 
+from comparison import warm
 from comparison.growth import factor, growth_measure
 from comparison.meter import Meter
 from comparison.report import line_make
 from comparison.servers import BUILD, Failed, folder_bytes, fsd_arguments, redis_arguments
 
-CASES = ["rss50", "growth_p999"]
+CASES = ["rss50", "growth_p999"] + warm.CASES
 ROUNDS, ENTITIES, ENTITIES_QUICK = 1, 1000000, 200000
 PARTS = ("payload", "index", "headers", "slack", "free", "waiting", "ahead", "fixed")
 ROW_BYTES_MAX = 600  # what --memory of fsd must have room for
@@ -65,9 +72,9 @@ def rss_lines(meter, fsd, tables):
             for name, theirs in bytes_by_name.items()]
 
 
-def compare(bench):
-    options = bench.options
-    meter = Meter(bench)
+def growing_lines(meter):
+    """Of one server that is filled, and then grows."""
+    bench, options = meter.bench, meter.options
     fsd = bench.start("fstore", fsd_arguments, fsd_memory(options.entities * factor(options)))
     meter.fill("fstore", ["online"])
     lines = []
@@ -75,5 +82,17 @@ def compare(bench):
         lines += rss_lines(meter, fsd, os.path.join(bench.folder, "tables"))
     if "growth_p999" in options.cases:
         lines.append(growth_measure(meter))
+    fsd.stop()
+    return lines
+
+
+def compare(bench):
+    options = bench.options
+    meter = Meter(bench)
+    lines = []
+    if {"rss50", "growth_p999"} & set(options.cases):
+        lines += growing_lines(meter)
+    if set(warm.CASES) & set(options.cases):
+        lines += warm.warm_measure(meter, options.cases)
     options.method = "filled once"
     return lines

@@ -19,6 +19,8 @@
     X(new_rows, BOOL, "false", 0, 0, NULL,                                                         \
       "writes are of the next rows that do not exist yet: from --first + --entities on")           \
     X(ack, CHOICE, "durable", 0, 0, "durable|memory", "what writes wait for")                      \
+    X(evict, BOOL, "false", 0, 0, NULL,                                                            \
+      "--load applies a definition whose rows may leave memory: evict: true")                      \
     X(deadline, DURATION, "0", 0, UINT64_C(3600000000), NULL,                                      \
       "sent with each read: the server answers TIMEOUT if it comes to it later; 0: none")          \
     X(shape, CHOICE, "rows", 0, 0, REPLY_SHAPE_NAMES,                                              \
@@ -90,6 +92,7 @@ static enum fst_status online_dialect_create(const struct benchmark *benchmark,
         .client_id_seed = client_id_random(),
         .is_durable = is_fill || settings->ack == 0,
         .applies = is_fill,
+        .is_evicted = settings->evict,
         .deadline_us = load == &benchmark->measure ? settings->deadline : 0,
         .shape = load == &benchmark->measure ? (enum reply_shape)settings->shape : SHAPE_ROWS,
         .versions = settings->versions,

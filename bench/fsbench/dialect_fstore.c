@@ -63,7 +63,8 @@ static enum fst_status fstore_open(struct dialect *dialect, uint32_t connection,
     FST_TRY(fstore_session_open(socket, client_id, self->options.api_key, &limits, error));
     FST_TRY(limits_judge(self, &limits, error));
     if (self->options.applies && connection == 0)
-        FST_TRY(fstore_session_apply(socket, self->options.features_count, error));
+        FST_TRY(fstore_session_apply(socket, self->options.features_count, self->options.is_evicted,
+                                     error));
     FST_TRY(fstore_session_prepare_read(socket, self->options.features_count, &link->read, error));
     FST_TRY(fstore_session_prepare_write(socket, self->options.features_count, &write, error));
     if (link->read.layout_id != self->links[0].read.layout_id)

@@ -25,6 +25,7 @@ struct dialect_fstore_options {
     uint64_t client_id_seed; /* random; each connection derives its client id */
     bool is_durable;         /* what writes wait for */
     bool applies;            /* the first connection applies the definition */
+    bool is_evicted;         /* which lets rows leave memory */
     int64_t deadline_us;     /* of reads; 0: none */
     enum reply_shape shape;
     /* By key, borrowed: learned from the reads, or what a matrix is checked with; may be NULL for

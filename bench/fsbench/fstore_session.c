@@ -99,7 +99,7 @@ enum fst_status fstore_session_open(int socket, uint64_t client_id, const char *
 }
 
 /* The definition as YAML; the caller frees it. */
-static char *definition_format(uint32_t features_count, size_t *bytes_out) {
+static char *definition_format(uint32_t features_count, bool is_evicted, size_t *bytes_out) {
     char *text = NULL;
     FILE *out = open_memstream(&text, bytes_out);
     if (!out) return NULL;
@@ -111,8 +111,9 @@ static char *definition_format(uint32_t features_count, size_t *bytes_out) {
             "  - name: wide_%u\n"
             "    entity: item\n"
             "    visible: durable\n"
+            "%s"
             "    features:\n",
-            features_count);
+            features_count, is_evicted ? "    evict: true\n" : "");
     for (uint32_t i = 0; i < features_count; i++)
         fprintf(out, "      - {name: f%u, type: float64}\n", i);
     return fclose(out) == 0 ? text : NULL;
@@ -151,9 +152,10 @@ static enum fst_status apply_judge(const Fst__ControlReply *reply, struct fst_er
     return fst_error_set(error, FST_INCOMPATIBLE, "apply: the definition was refused");
 }
 
-enum fst_status fstore_session_apply(int socket, uint32_t features_count, struct fst_error *error) {
+enum fst_status fstore_session_apply(int socket, uint32_t features_count, bool is_evicted,
+                                     struct fst_error *error) {
     size_t text_bytes = 0;
-    char *text = definition_format(features_count, &text_bytes);
+    char *text = definition_format(features_count, is_evicted, &text_bytes);
     if (!text) return fst_error_set(error, FST_NO_MEMORY, "no memory");
     Fst__Document document = FST__DOCUMENT__INIT;
     char name[] = "fsbench.yaml", actor[] = "fsbench";

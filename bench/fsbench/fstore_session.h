@@ -9,6 +9,7 @@
 #ifndef FSBENCH_FSTORE_SESSION_H
 #define FSBENCH_FSTORE_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,9 +61,10 @@ FST_MUST_USE enum fst_status fstore_session_open(int socket, uint64_t client_id,
                                                  struct fstore_limits *limits_out,
                                                  struct fst_error *error);
 
-/* Applies the definition of entity bench.item and view bench.wide_N, N float64 features. */
+/* Applies the definition of entity bench.item and view bench.wide_N, N float64 features, whose rows
+ * may leave memory if is_evicted. */
 FST_MUST_USE enum fst_status fstore_session_apply(int socket, uint32_t features_count,
-                                                  struct fst_error *error);
+                                                  bool is_evicted, struct fst_error *error);
 
 /* What a server says of itself; what it does not say is empty. */
 struct fstore_facts {

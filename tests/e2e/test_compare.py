@@ -21,6 +21,7 @@ from comparison import (  # noqa: E402
     profile,
     report,
     restart,
+    warm,
 )
 
 LINES = [
@@ -133,6 +134,41 @@ def test_answers_that_came_late_are_no_goodput():
     line = overload.case_line("goodput_10x", peaks, all_late)
     assert line["ours"] == 1.0 and line["theirs"] == overload.GOODPUT_MIN
     assert line["theirs_late"] == 10 and line["ours_timeouts"] == 3
+
+
+def test_the_ideal_hit_rate_is_that_of_the_keys_read_most():
+    def by_hand(count, rows):
+        weights = [i**-0.99 for i in range(1, rows + 1)]
+        return sum(weights[:count]) / sum(weights)
+
+    for count, rows in ((1, 10), (300, 1000), (150000, 400000)):
+        assert warm.hit_ideal(count, rows, 0.99) == pytest.approx(by_hand(count, rows), rel=1e-6)
+    assert warm.hit_ideal(20, 10, 0.99) == 1.0 and warm.hit_ideal(5, 10, 0) == 0.5
+
+
+def test_the_tiers_are_told_apart_by_the_counters_of_the_server(monkeypatch):
+    """A server of 1000 rows, of which 800 are evicted, that finds 90 of 100 keys in memory."""
+    counts = {"keys_read": 0, "warm_reads": 0, "rows": 1000, "rows_evicted_now": 800}
+    counts.update(rows_evicted=900, rows_promoted=100)
+    calls = []
+
+    def run(server, arguments, **_):
+        calls.append(arguments)
+        counts["keys_read"] += 100
+        counts["warm_reads"] += 100 if "--first" in arguments else 10
+        return {"read_us": {"p50": 4.0, "p99": 40.0}}
+
+    monkeypatch.setattr(warm, "status_of", lambda server: dict(counts))
+    options = types.SimpleNamespace(quick=True)
+    bench = types.SimpleNamespace(servers={warm.SERVER: None})
+    one = types.SimpleNamespace(run=run, options=options, bench=bench)
+    tiers = warm.Tiers(one, 1000)
+    lines = warm.hit_lines(tiers, warm.CASES) + warm.latency_lines(tiers, warm.CASES)
+    assert [line["case"] for line in lines] == warm.CASES
+    assert lines[0]["ours"] == 0.9 and lines[0]["theirs"] == pytest.approx(0.779, abs=0.001)
+    assert lines[1]["ours"] == 0.9 and lines[1]["theirs"] == 1.0
+    assert lines[3]["ours_from_disk"] == 1.0 and lines[3]["theirs_from_disk"] == 0.1
+    assert calls[-1][calls[-1].index("--first") + 1] == "100"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,15 @@ def test_new_rows_are_written_while_others_are_read(make_server):
     fsbench(*back, "--entities", str(int(both) + 1), "--verify-load", "--duration", "0", code=1)
 
 
+def test_rows_of_a_load_may_be_evicted_if_asked_for(make_server):
+    address = f"127.0.0.1:{make_server().start().port}"
+    for more, evict in ([], "false"), (["--evict"], "true"):
+        fsbench("online", "--server", address, *ITEMS, "--load", "--duration", "0", *more)
+        command = [str(BUILD / "fsctl"), "--server", address, "--json", "describe", "bench.wide_70"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)["fields"]["evict"] == evict
+
+
 def test_a_deadline_is_taken(address):
     """Nobody waits an hour; how many wait longer than a microsecond is the machine's business."""
     online = ["online", "--server", address, *ITEMS, *SHORT]
