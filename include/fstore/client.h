@@ -47,8 +47,9 @@
  *   I4  Once all requests have been made once, a request allocates no memory.
  *
  * Statuses of a whole request: FST_OK; what the server answered (FST_INVALID, FST_OVERLOADED, ...);
- * or FST_TIMEOUT: no reply in time. FST_CLOSED: no connection. FST_OUTCOME_UNKNOWN: a write, or a
- * control request that cannot be repeated, was sent and not answered. FST_LAYOUT_CHANGED:
+ * or FST_TIMEOUT: no reply in time. FST_CLOSED: no connection. FST_WARMING: none, because
+ * the server was rebuilding its tables all the time. FST_OUTCOME_UNKNOWN: a write, or a control
+ * request that cannot be repeated, was sent and not answered. FST_LAYOUT_CHANGED:
  * definitions changed so much that keys or rows must be filled in again. FST_BUSY: called from a
  * callback, or too much in flight. FST_BAD_FRAME: the peer does not speak the protocol, or says
  * that we do not.
@@ -98,7 +99,8 @@ struct fst_options {
 /* Fills in the defaults. */
 FST_API void fst_options_init(struct fst_options *options);
 
-/* Connects and greets the server; one attempt. FST_CLOSED: nobody answers; FST_TIMEOUT;
+/* Connects and greets the server; one attempt, and more within connect_timeout_us while the server
+ * is rebuilding its tables: then FST_WARMING. FST_CLOSED: nobody answers; FST_TIMEOUT;
  * FST_UNAUTHENTICATED; FST_UNSUPPORTED: no common version; FST_INVALID: an option is out of range.
  * `options` may be NULL, and its texts are copied. */
 FST_API FST_MUST_USE enum fst_status fst_client_open(struct fst_client **client_out,

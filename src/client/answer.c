@@ -168,9 +168,8 @@ static enum fst_status preparation_begin(struct fst_client *client) {
 
 static enum fst_status greeting_answer(struct fst_client *client, const struct frame *frame) {
     if (frame->opcode != FRAME_HELLO) return fault(client, "another opcode than HELLO");
-    uint32_t retry_us;
     if (frame->handle != FST_OK) {
-        FST_TRY(error_read(client, frame, &retry_us));
+        FST_TRY(error_read(client, frame, &client->retry_us));
         return fst_error_set(&client->fault, (enum fst_status)frame->handle, "%s", client->text);
     }
     struct bytes payload = {.data = frame->payload, .bytes = frame->payload_bytes};

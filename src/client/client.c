@@ -71,12 +71,27 @@ static enum fst_status client_init(struct fst_client *client, const struct fst_o
     return FST_OK;
 }
 
-/* One attempt, to its end. */
+/* One attempt, to its end, and others once the server has said that it is only warming up.
+ * `until_us` is monotonic. */
+static void attempts_run(struct fst_client *client, int64_t until_us) {
+    struct fst_error warming = {.status = FST_OK};
+    while (client->phase != CLIENT_READY) {
+        client_pump(client, until_us);
+        if (client->phase_until_us > until_us) client->phase_until_us = until_us;
+        if (client->phase != CLIENT_IDLE) continue;
+        enum fst_status status = client->fault.status;
+        if (status == FST_WARMING) warming = client->fault;
+        bool is_passing = status == FST_WARMING || status == FST_CLOSED || status == FST_TIMEOUT;
+        if (!is_passing || warming.status == FST_OK) return;
+        if (client_now_us(client) < until_us) continue;
+        if (status == FST_TIMEOUT) client->fault = warming;
+        return;
+    }
+}
+
 static enum fst_status connect_run(struct fst_client *client, struct fst_error *error) {
     client->is_opening = true;
-    do {
-        client_pump(client, INT64_MAX);
-    } while (client->phase != CLIENT_READY && client->phase != CLIENT_IDLE);
+    attempts_run(client, client_now_us(client) + client->options.connect_timeout_us);
     client->is_opening = false;
     if (client->phase == CLIENT_READY) return FST_OK;
     return fst_error_set(error, client->fault.status, "cannot connect to %s:%s: %.200s",

@@ -54,6 +54,7 @@ struct fst_client {
     int64_t phase_until_us;   /* when connecting or greeting has taken too long */
     int64_t connect_at_us;    /* not earlier */
     int64_t backoff_us;       /* before the next attempt but one */
+    uint32_t retry_us;        /* the next attempt is not earlier: the server said so */
     int64_t received_us;      /* when something arrived last */
     uint32_t abandoned_count; /* requests whose answers may still come, to nobody */
     uint32_t answered_count;  /* since fst_poll looked */

@@ -48,8 +48,10 @@ static void backoff_begin(struct fst_client *client) {
     uint64_t random;
     client->io->ops->random(client->io, &random, sizeof random);
     int64_t half_us = client->backoff_us / 2;
-    client->connect_at_us =
-        client_now_us(client) + half_us + (int64_t)(random >> 1) % (half_us + 1);
+    int64_t pause_us = half_us + (int64_t)(random >> 1) % (half_us + 1);
+    if (pause_us < client->retry_us) pause_us = client->retry_us;
+    client->retry_us = 0;
+    client->connect_at_us = client_now_us(client) + pause_us;
     client->backoff_us *= 2;
     if (client->backoff_us > client->options.backoff_us_max) {
         client->backoff_us = client->options.backoff_us_max;
@@ -236,7 +238,9 @@ static void late_fail(struct fst_client *client, int64_t now_us) {
             client->abandoned_count += 1;
             late->is_unknown = true;
         }
-        client_fail(client, late, lost_status(late, is_connected ? FST_TIMEOUT : FST_CLOSED), text);
+        enum fst_status status = is_connected ? FST_TIMEOUT : FST_CLOSED;
+        if (!is_connected && client->fault.status == FST_WARMING) status = FST_WARMING;
+        client_fail(client, late, lost_status(late, status), text);
         if (is_dead) {
             (void)fst_error_set(&client->fault, FST_TIMEOUT, "no reply in time");
             client_break(client);

@@ -15,6 +15,7 @@
 #include "net/socket.h"
 #include "server/cpu_list.h"
 #include "server/sync_choice.h"
+#include "server/warming.h"
 #include "shard/control.h"
 #include "shard/shard.h"
 
@@ -55,6 +56,11 @@ struct server {
     struct control *control;
     struct keeper *keeper;
     struct sync_choice sync;
+    struct warming warming;
+    struct net_address address; /* of the listeners */
+    bool is_listening;
+    sigset_t signals;    /* that end it */
+    bool is_interrupted; /* by one of them, before it served */
     pthread_mutex_t change_lock;
     pthread_t control_thread;
     pthread_t keeper_thread;
@@ -115,6 +121,20 @@ static void store_locked(void *context, const char *log_dir) {
     sync_choice_init(&server->sync, &options);
 }
 
+/* Ctrl-C ends a rebuild, too; the next start takes it on. */
+static bool store_progress(void *context, const struct recovery_progress *progress) {
+    struct server *server = context;
+    const struct timespec now = {.tv_sec = 0};
+    int signal = sigtimedwait(&server->signals, NULL, &now);
+    if (signal > 0) {
+        log_info("server.stopping", "signal=%d", signal);
+        server->is_interrupted = true;
+        return false;
+    }
+    warming_tell(&server->warming, progress);
+    return true;
+}
+
 static enum fst_status store_open(struct server *server, struct fst_error *error) {
     const struct server_options *options = server->options;
     struct engine *engine = server->engine;
@@ -131,6 +151,8 @@ static enum fst_status store_open(struct server *server, struct fst_error *error
         .locked = store_locked,
         .locked_context = server,
         .threads_count = server_options_processors(),
+        .progress = store_progress,
+        .progress_context = server,
     };
     FST_TRY(registry_create(&server->registry));
     struct recovery_registry registry = {
@@ -215,12 +237,10 @@ static enum fst_status control_start(struct server *server, struct fst_error *er
 }
 
 /* Without any key everybody who can connect may do everything: so nobody else may be able to
- * connect. */
-static enum fst_status address_check(struct server *server, struct net_address *address,
-                                     struct fst_error *error) {
-    FST_TRY(net_address_decode(server->options->listen, address, error));
+ * connect. Until this is known nobody is told more than WARMING. */
+static enum fst_status address_check(const struct server *server, struct fst_error *error) {
     const struct definitions *definitions = atomic_load(&server->engine->definitions);
-    if (access_keys_count(definitions->access) > 0 || net_address_is_loopback(address)) {
+    if (access_keys_count(definitions->access) > 0 || net_address_is_loopback(&server->address)) {
         return FST_OK;
     }
     return fst_error_set(
@@ -230,6 +250,32 @@ static enum fst_status address_check(struct server *server, struct net_address *
         server->options->listen);
 }
 
+/* A socket for each shard, before the store is touched: from now on connections wait. */
+static enum fst_status listeners_open(struct server *server, struct fst_error *error) {
+    struct net_address *address = &server->address;
+    FST_TRY(net_address_decode(server->options->listen, address, error));
+    struct warming_options warming = {
+        .io = server->io,
+        .ring_kind = (enum ring_kind)server->options->io,
+        .connections_max = (uint32_t)server->options->connections,
+        .handshake_us = server->options->handshake_timeout,
+        .partial_us = server->options->frame_timeout,
+        .listeners_count = server->shards_count,
+    };
+    for (uint32_t s = 0; s < server->shards_count; s++) {
+        struct net_listen_options listen = {
+            .backlog = LISTEN_BACKLOG, .is_shared = true, .is_first = s == 0};
+        int *listener = &server->shards[s].listener;
+        FST_TRY(net_listen(address, &listen, listener, error));
+        if (address->port == 0) address->port = net_port(*listener); /* All shards share it. */
+        warming.listeners[s] = *listener;
+    }
+    server->is_listening = true;
+    warming_init(&server->warming, &warming);
+    log_info("server.listening", "listen=%s port=%u", server->options->listen, address->port);
+    return FST_OK;
+}
+
 /* Small, because it is filled with zeros before anybody is served. */
 static uint64_t first_file_bytes(const struct server_options *options) {
     uint64_t bytes = bytes_align(options->group_bytes + IO_BLOCK_BYTES, IO_BLOCK_BYTES);
@@ -237,8 +283,7 @@ static uint64_t first_file_bytes(const struct server_options *options) {
     return bytes < options->log_file_bytes ? bytes : options->log_file_bytes;
 }
 
-static enum fst_status shard_start(struct server *server, uint32_t index,
-                                   struct net_address *address, struct fst_error *error) {
+static enum fst_status shard_start(struct server *server, uint32_t index, struct fst_error *error) {
     struct shard_thread *thread = &server->shards[index];
     struct engine *engine = server->engine;
     struct log_options log = {
@@ -258,10 +303,6 @@ static enum fst_status shard_start(struct server *server, uint32_t index,
                                    .receive_buffer_bytes = RING_BUFFER_BYTES};
     FST_TRY(ring_create((enum ring_kind)server->options->io, &ring, &thread->ring, error));
     engine->rings[index] = thread->ring;
-    struct net_listen_options listen = {
-        .backlog = LISTEN_BACKLOG, .is_shared = true, .is_first = index == 0};
-    FST_TRY(net_listen(address, &listen, &thread->listener, error));
-    if (address->port == 0) address->port = net_port(thread->listener); /* All shards share it. */
     struct shard_options options = {.index = index,
                                     .engine = engine,
                                     .ring = thread->ring,
@@ -311,21 +352,21 @@ static enum fst_status threads_start(struct server *server, struct fst_error *er
 }
 
 static enum fst_status shards_start(struct server *server, struct fst_error *error) {
-    struct net_address address;
-    FST_TRY(address_check(server, &address, error));
+    FST_TRY(address_check(server, error));
     int cpus[ENGINE_SHARDS_MAX];
     FST_TRY(cpu_list_decode(server->options->pin, server->shards_count, cpus, error));
     server->engine->sync = sync_choice_get(&server->sync);
     for (uint32_t s = 0; s < server->shards_count; s++) {
         server->shards[s].cpu = cpus[s];
-        FST_TRY(shard_start(server, s, &address, error));
+        FST_TRY(shard_start(server, s, error));
     }
     char *listen = server->engine->places.listen;
-    net_address_format(&address, listen, sizeof server->engine->places.listen);
+    net_address_format(&server->address, listen, sizeof server->engine->places.listen);
+    warming_deinit(&server->warming); /* Who connects from now on waits for the shards. */
     FST_TRY(threads_start(server, error));
     engine_state_raise(server->engine, ENGINE_RUNNING);
     log_info("server.ready", "listen=%s port=%u shards=%u io=%s", server->options->listen,
-             address.port, server->shards_count, server->shards[0].ring->ops->name);
+             server->address.port, server->shards_count, server->shards[0].ring->ops->name);
     return FST_OK;
 }
 
@@ -340,6 +381,7 @@ static enum fst_status server_start(struct server *server, struct fst_error *err
         server->shards[s].server = server;
         server->shards[s].listener = -1;
     }
+    FST_TRY(listeners_open(server, error));
     FST_TRY(store_open(server, error));
     FST_TRY(engine_fill(server, error));
     FST_TRY(control_start(server, error));
@@ -370,6 +412,7 @@ static bool threads_join(struct server *server) {
 }
 
 static void server_close(struct server *server) {
+    warming_deinit(&server->warming);
     for (uint32_t s = 0; server->shards && s < server->shards_count; s++) {
         struct shard_thread *thread = &server->shards[s];
         if (thread->ring) thread->ring->ops->close(thread->ring);
@@ -394,8 +437,9 @@ static void server_close(struct server *server) {
 }
 
 static int exit_of(const struct server *server, enum fst_status status) {
-    /* Once the store is ours, what is in use is the address. */
-    if (status == FST_BUSY && server->is_store_open) return SERVER_FAILED;
+    if (server->is_interrupted) return SERVER_DONE;
+    /* The address; later it is the store. */
+    if (status == FST_BUSY && !server->is_listening) return SERVER_FAILED;
     switch (status) {
     case FST_OK:
         return SERVER_DONE;
@@ -427,10 +471,10 @@ static void descriptors_raise(const struct server_options *options) {
 }
 
 /* Waits for SIGINT or SIGTERM, or for the engine to fail. */
-static void signals_wait(struct server *server, const sigset_t *set) {
+static void signals_wait(struct server *server) {
     const struct timespec pause = {.tv_nsec = 100000000};
     for (;;) {
-        int signal = sigtimedwait(set, NULL, &pause);
+        int signal = sigtimedwait(&server->signals, NULL, &pause);
         if (signal > 0) {
             log_info("server.stopping", "signal=%d", signal);
             engine_state_raise(server->engine, ENGINE_STOPPING);
@@ -443,11 +487,10 @@ static void signals_wait(struct server *server, const sigset_t *set) {
 int server_run(const struct server_options *options, struct io *io) {
     struct server server = {.options = options, .io = io};
     pthread_mutex_init(&server.change_lock, NULL);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* All threads inherit it. */
+    sigemptyset(&server.signals);
+    sigaddset(&server.signals, SIGINT);
+    sigaddset(&server.signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &server.signals, NULL); /* All threads inherit it. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* A limit on file sizes is the error of a write. */
     descriptors_raise(options);
@@ -456,8 +499,8 @@ int server_run(const struct server_options *options, struct io *io) {
     enum fst_status status = server_start(&server, &error);
     int code = exit_of(&server, status);
     if (status == FST_OK) {
-        signals_wait(&server, &set);
-    } else {
+        signals_wait(&server);
+    } else if (!server.is_interrupted) {
         log_error("server.failed", "status=%s text=\"%s\"", fst_status_name(status), error.text);
         if (server.is_keeper_started) engine_state_raise(server.engine, ENGINE_STOPPING);
     }

@@ -1,8 +1,9 @@
 /*
  * server: the wiring of fsd: opens the store, makes the engine, starts and ends the threads.
  *
- *     recovery -> registry, control -> logs, rings, listeners, shards -> threads
+ *     listeners -> recovery -> registry, control -> logs, rings, shards -> threads
  *
+ * Who connects while recovery is under way waits, or is answered WARMING (server/warming.h).
  * Ends in reverse. A signal raises the state; shards finish what is in flight, then control, then
  * the keeper writes the last checkpoint, then tables and LMDB are closed.
  *

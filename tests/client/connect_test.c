@@ -213,6 +213,83 @@ static void test_nobody_listens(void **state) {
     close(bound);
 }
 
+/* ---- a server that is rebuilding its tables ---- */
+
+enum { RETRY_US_NEVER = 60000000 };
+
+static void warm_up(struct fake *fake, uint32_t retry_us) {
+    fake_accept(fake);
+    struct fake_frame hello = fake_expect(fake, HELLO);
+    fake_reply_error(fake, &hello, FST_WARMING, retry_us, "rebuilding (43 %)");
+    fake_drain(fake);
+}
+
+/* It hangs up once in between: then its shards are about to start. */
+static void warming_script(struct fake *fake) {
+    warm_up(fake, 1);
+    warm_up(fake, 1000);
+    fake_accept(fake);
+    (void)fake_expect(fake, HELLO);
+    fake_accept(fake);
+    fake_greet(fake);
+    struct fake_frame ping = fake_expect(fake, PING);
+    warm_up(fake, 1);
+    fake_accept(fake);
+    fake_greet(fake);
+    ping = fake_expect(fake, PING);
+    fake_reply(fake, &ping, 0, NULL, 0);
+}
+
+static void test_a_client_waits_for_a_server_that_warms_up(void **state) {
+    (void)state;
+    struct fake fake;
+    struct fst_error error;
+    struct fst_client *client;
+    struct fst_reply reply;
+    fake_open(&fake, warming_script, NULL);
+    struct fst_options options = fake_options(&fake);
+    assert_int_equal(fst_client_open(&client, &options, &error), FST_OK);
+    assert_int_equal(fst_ping(client, &reply), FST_OK);
+    fst_client_close(client);
+    fake_close(&fake);
+}
+
+/* The server asks for more time than the caller has. */
+static void cold_script(struct fake *fake) {
+    const bool *is_open = fake->context;
+    if (*is_open) {
+        fake_accept(fake);
+        fake_greet(fake);
+        (void)fake_expect(fake, PING);
+    }
+    warm_up(fake, RETRY_US_NEVER);
+}
+
+static void test_warming_is_the_answer_when_time_is_over(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct fake fake;
+        struct fst_error error;
+        struct fst_client *client;
+        struct fst_reply reply;
+        bool is_open = i == 1;
+        fake_open(&fake, cold_script, &is_open);
+        struct fst_options options = fake_options(&fake);
+        if (!is_open) options.connect_timeout_us = SHORT_US;
+        options.request_timeout_us = SHORT_US;
+        enum fst_status status = fst_client_open(&client, &options, &error);
+        assert_int_equal(status, is_open ? FST_OK : FST_WARMING);
+        if (is_open) {
+            assert_int_equal(fst_ping(client, &reply), FST_WARMING);
+            assert_non_null(strstr(reply.text, "rebuilding (43 %)"));
+            fst_client_close(client);
+        } else {
+            assert_non_null(strstr(error.text, "rebuilding (43 %)"));
+        }
+        fake_close(&fake);
+    }
+}
+
 /* ---- time limits ---- */
 
 struct answer {
@@ -403,6 +480,8 @@ int main(void) {
         cmocka_unit_test(test_options_out_of_range),
         cmocka_unit_test(test_greetings_that_fail),
         cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_a_client_waits_for_a_server_that_warms_up),
+        cmocka_unit_test(test_warming_is_the_answer_when_time_is_over),
         cmocka_unit_test(test_late_answers_meet_nobody),
         cmocka_unit_test(test_time_limits),
         cmocka_unit_test(test_callbacks_may_submit_but_not_wait),

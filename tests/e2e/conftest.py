@@ -40,10 +40,15 @@ class Server:
         self.port = None
         self.lines = []
 
-    def start(self, *more, wrapper=()):
+    def start(self, *more, wrapper=(), program=BUILD / "fsd"):
+        self.launch(*more, wrapper=wrapper, program=program)
+        return self.wait_for("server.ready")
+
+    def launch(self, *more, wrapper=(), program=BUILD / "fsd"):
+        """Until its address is known: it may still have tables to rebuild."""
         command = [
             *wrapper,
-            str(BUILD / "fsd"),
+            str(program),
             "--data",
             str(self.data),
             "--table-dir",
@@ -57,10 +62,15 @@ class Server:
         self.process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
+        self.wait_for("server.listening")
+        self.port = int(self.lines[-1].split("port=")[1].split()[0])
+        return self
+
+    def wait_for(self, *events):
+        """Reads the log up to the first of these events."""
         for line in self.process.stderr:
             self.lines.append(line)
-            if " server.ready " in line:
-                self.port = int(line.split("port=")[1].split()[0])
+            if any(f" {event} " in line for event in events):
                 return self
         raise AssertionError("fsd did not start:\n" + "".join(self.lines))
 

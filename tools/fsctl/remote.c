@@ -32,7 +32,7 @@ enum ctl_exit ctl_connect(struct ctl *ctl) {
     ctl_fail(ctl, status, "%s%s", error.text, status_hint(ctl, status));
     if (status == FST_INVALID || status == FST_TOO_LARGE) ctl->exit = CTL_USAGE;
     if (status == FST_TIMEOUT || status == FST_BAD_FRAME || status == FST_UNSUPPORTED ||
-        status == FST_OVERLOADED) {
+        status == FST_OVERLOADED || status == FST_WARMING) {
         ctl->exit = CTL_NO_SERVER;
     }
     return ctl->exit;
