@@ -374,6 +374,10 @@ static void test_unkept_rows_stay(void **state) {
     (void)visit(fixture, false, false);
     assert_int_equal(evict(fixture), 0);
     (void)visit(fixture, true, true);
+    assert_false(partition_wants_checkpoint(fixture->partition));
+    for (int64_t k = 0; k < 3; k++) (void)look(fixture, VIEW_SMALL, k, true);
+    assert_int_equal(evict(fixture), 0);
+    assert_false(partition_wants_checkpoint(fixture->partition));
     struct row_spec newer = spec_of(VIEW_SMALL, 1, 200);
     assert_int_equal(row_write(fixture, &newer, 4), FST_OK);
     fixture->views[VIEW_SMALL].evicts = false;

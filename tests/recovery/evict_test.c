@@ -73,6 +73,40 @@ static void test_an_older_lmdb(void **state) {
     recovery_fixture_destroy(f);
 }
 
+/* Tables that count on more than LMDB has, though all else fits. */
+static void test_less_in_lmdb(void **state) {
+    (void)state;
+    struct recovery_fixture *f = evicted_store(14);
+    for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
+        partition_restore_kept(f->store.partitions[p], 1000000);
+    }
+    recovery_fixture_end(f);
+    recovery_fixture_open(f, 1);
+    assert_int_equal(f->report.mapped, 0);
+    assert_int_equal(f->report.restored, FIXTURE_PARTITIONS);
+    assert_int_equal(evicting_count(f), 0);
+    evicting_judge(f);
+    recovery_fixture_destroy(f);
+}
+
+/* There is hardly any memory when rows come back from LMDB. */
+static void test_a_start_evicts(void **state) {
+    (void)state;
+    struct recovery_fixture *f = recovery_fixture_create(15);
+    uint64_t limit_bytes = f->budget.limit_bytes;
+    recovery_fixture_open(f, 1);
+    recovery_fixture_write(f, 300);
+    recovery_fixture_checkpoint(f);
+    recovery_fixture_end(f);
+    recovery_fixture_lose_tables(f);
+    f->budget.limit_bytes = 512 << 10;
+    recovery_fixture_open(f, 1);
+    assert_true(evicting_count(f) > 0);
+    f->budget.limit_bytes = limit_bytes;
+    evicting_judge(f);
+    recovery_fixture_destroy(f);
+}
+
 /* A visit of all rows hands out none that is evicted: LMDB keeps them, and drops removed ones. */
 static void test_a_whole_visit_keeps_evicted_rows(void **state) {
     (void)state;
@@ -139,6 +173,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_may_be_lost),
         cmocka_unit_test(test_an_older_lmdb),
+        cmocka_unit_test(test_less_in_lmdb),
+        cmocka_unit_test(test_a_start_evicts),
         cmocka_unit_test(test_a_whole_visit_keeps_evicted_rows),
         cmocka_unit_test(test_any_history),
     };
