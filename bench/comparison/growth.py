@@ -5,10 +5,10 @@ import statistics
 from comparison.report import line_make
 from comparison.servers import say
 
-FACTOR, FACTOR_QUICK = 20, 10
+FACTOR, FACTOR_QUICK = 20, 5
 ROWS_PER_S, ROWS_PER_WRITE = 60000, 16
 READS = ["online", "--entities-per-request", "100"]
-QUIET_SECONDS, QUIET_SECONDS_QUICK = 20.0, 2.0
+QUIET_SECONDS, QUIET_SECONDS_QUICK = 20.0, 1.5
 GROWN_SHARE_MIN = 0.95
 SHARES = (0.5, 0.35, 0.25)  # of the peak: the first at which fsbench keeps all that it promises
 

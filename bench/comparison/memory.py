@@ -3,7 +3,7 @@
 Cases
   rss50          bytes per row: resident memory of the process, and for fsd the table files
   growth_p999    p99.9 of reads of 100 entities, in an open loop at half of their peak, while
-                 the table grows from --entities rows to 20 times as many (--quick: 10 times)
+                 the table grows from --entities rows to 20 times as many (--quick: 5 times)
   warm_zipf      share of the keys read that are in memory, where rows are worth five times the
                  memory and may be evicted; keys by a Zipf distribution of exponent 0.99
   warm_set       the same of a tenth of the keys, all alike

@@ -48,6 +48,7 @@ class Meter:
         if done.returncode == 1 and may_be_silent and done.stdout:
             result = json.loads(done.stdout)
             if result["wrong"] == 0:
+                say("no answer in time: %s" % " ".join(command))
                 return result
         if done.returncode != 0:
             raise Failed("%s\n%s%s" % (" ".join(command), done.stdout, done.stderr))
@@ -86,7 +87,7 @@ def rounds_run(meter, cases):
         for case, turns in cases.items():
             shift = number % len(turns)
             for name, server, arguments in turns[shift:] + turns[:shift]:
-                result = meter.run(server, arguments + meter.timing())
+                result = meter.run(server, arguments + meter.timing(), may_be_silent=True)
                 if result:
                     results[case][name].append(result)
         now = time.monotonic()

@@ -31,6 +31,7 @@ MULTIPLES = {"goodput_1x": 1, "goodput_2x": 2, "goodput_5x": 5, "goodput_10x": 1
 RECOVERY = "recovery_10x"
 CASES = list(MULTIPLES) + [RECOVERY]
 ROUNDS, ENTITIES, ENTITIES_QUICK = 3, 1000000, 300000
+ROUNDS_QUICK, DRAIN_SECONDS = 2, 0.4  # a run ends when all that was sent is answered
 PEER = "redis-mget"
 BATCH = ["--entities-per-request", "100", "--depth", "64"]
 LOADS = {"fstore": ["online"] + BATCH, PEER: ["redis", "--command", "mget"] + BATCH}
@@ -162,7 +163,9 @@ def compare(bench):
         meter.fill(name, load)
     if options.is_paced:
         turns = 1 + len(options.cases) + (RECOVERY in options.cases)
-        fixed = options.rounds * len(LOADS) * RECOVERY_SECONDS * (RECOVERY in options.cases)
+        options.rounds = min(options.rounds, ROUNDS_QUICK)
+        fixed = options.rounds * len(LOADS) * (
+            RECOVERY_SECONDS * (RECOVERY in options.cases) + DRAIN_SECONDS * len(options.cases))
         quick_times_settle(options, len(LOADS) * turns,
                            options.deadline - time.monotonic() - fixed)
     peaks = {name: [] for name in LOADS}

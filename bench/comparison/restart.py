@@ -30,7 +30,7 @@ SIGNALS = {"restart_clean": signal.SIGTERM, "restart_kill": signal.SIGKILL,
            "restart_rebuild": signal.SIGKILL, "restart_upgrade": signal.SIGTERM}
 PEER_CASES = {"restart_rebuild": "restart_kill", "restart_upgrade": "restart_clean"}
 CASES = list(SIGNALS)
-ROUNDS, ENTITIES, ENTITIES_QUICK = 3, 10000000, 500000
+ROUNDS, ENTITIES, ENTITIES_QUICK = 3, 10000000, 1000000
 ANSWER_SECONDS_MAX = 1800
 READ = {"fstore": ["online"], "redis-aof": ["redis", "--command", "get"],
         "redis-rdb": ["redis", "--command", "get"]}
