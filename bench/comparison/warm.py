@@ -36,7 +36,7 @@ def status_of(server):
     status = json.loads(done.stdout)
     found = {one["name"]: one["value"] for one in status["metrics"]}
     found.update(rows=int(status["fields"]["rows"]),
-                 rows_evicted_now=int(status["fields"]["rows_evicted"]))
+                 rows_evicted_now=int(status["fields"]["evicted"]))
     return found
 
 
