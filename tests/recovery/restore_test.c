@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ struct failing_io {
     struct io_ops ops;
     _Atomic int calls_left; /* until one fails; negative: none does */
     const char *failing[2]; /* ends of paths that cannot be opened */
+    _Atomic bool waits;     /* the second is met only after the first */
 };
 
 static bool fails_now(struct io *io) {
@@ -34,9 +36,12 @@ static bool ends_with(const char *path, const char *end) {
 }
 
 static int failing_open(struct io *io, const char *path, int flags, io_file *file_out) {
-    const struct failing_io *failing = (const struct failing_io *)io;
+    struct failing_io *failing = (struct failing_io *)io;
     for (int i = 0; i < 2; i++) {
-        if (failing->failing[i] && ends_with(path, failing->failing[i])) return -EACCES;
+        if (!failing->failing[i] || !ends_with(path, failing->failing[i])) continue;
+        while (i == 1 && atomic_load(&failing->waits)) sched_yield();
+        atomic_store(&failing->waits, false);
+        return -EACCES;
     }
     if (fails_now(io)) return -EIO;
     return io_posix()->ops->open(io_posix(), path, flags, file_out);
@@ -129,6 +134,7 @@ static void test_the_lowest_failure_is_told(void **state) {
     f->io = &failing.io;
     for (uint32_t threads = 1; threads <= FIXTURE_PARTITIONS; threads++) {
         f->threads_count = threads;
+        atomic_store(&failing.waits, threads > 1); /* One thread ends with the first it meets. */
         assert_int_equal(recovery_fixture_try(f), FST_IO_ERROR);
         assert_non_null(strstr(f->error.text, "p0001"));
         assert_int_equal(f->budget.used_bytes, 0);

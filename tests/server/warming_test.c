@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -263,21 +264,30 @@ static void test_the_sockets_are_left_to_the_shards(void **state) {
     }
 }
 
-/* Who connected, and asks only when the end has begun, is answered. */
+static void *deinit_main(void *context) {
+    warming_deinit(context);
+    return NULL;
+}
+
+/* Who connected, and asks only when the end has begun, is answered. The clock stands still: it is
+ * waited for as long as it takes. */
 static void test_the_end_waits_for_the_first_question(void **state) {
     (void)state;
     struct world *world = world_create(RING_AUTO);
     struct peer_reply reply;
     world_tell(world, RECOVERY_ROWS, 1);
-    int first = world_connect(world);
     int second = world_connect(world);
+    int first = world_connect(world);
     peer_send(first, FRAME_HELLO, 1, 18);
     peer_expect(first, FST_WARMING, 1, &reply);
+    pthread_t ending;
+    assert_int_equal(pthread_create(&ending, NULL, deinit_main, &world->warming), 0);
+    while (!atomic_load(&world->warming.is_ending)) sched_yield();
     peer_send(second, FRAME_HELLO, 2, 18);
-    warming_deinit(&world->warming);
     peer_expect(second, FST_WARMING, 2, &reply);
     peer_expect_end(first);
     peer_expect_end(second);
+    pthread_join(ending, NULL);
     world_destroy(world);
 }
 
@@ -383,8 +393,8 @@ static void tables_lose(const struct run *run) {
     assert_int_equal(system(command), 0);
 }
 
-/* Returns once the server serves. */
-static void run_ask(const struct run *run) {
+/* Returns once the server serves: how often this store has been served. */
+static uint64_t run_ask(const struct run *run) {
     struct fst_options options;
     struct fst_error error;
     struct fst_client *client;
@@ -397,14 +407,16 @@ static void run_ask(const struct run *run) {
     } while (status == FST_CLOSED); /* It has no socket yet. */
     assert_int_equal(status, FST_OK);
     assert_int_equal(fst_ping(client, &reply), FST_OK);
+    uint64_t epoch = fst_client_server(client)->server_epoch;
     fst_client_close(client);
+    return epoch;
 }
 
 static void test_a_server_says_that_it_warms_up(void **state) {
     (void)state;
     struct run *run = run_create();
     run_begin(run);
-    run_ask(run);
+    assert_int_equal(run_ask(run), 1);
     run_end(run);
     for (int is_ended = 0; is_ended < 2; is_ended++) {
         struct peer_reply reply;
@@ -420,7 +432,7 @@ static void test_a_server_says_that_it_warms_up(void **state) {
         held_put(&run->io, false);
         peer_expect_end(peer);
         if (!is_ended) {
-            run_ask(run);
+            assert_int_equal(run_ask(run), 2);
             run_end(run);
         } else {
             pthread_join(run->thread, NULL);
@@ -428,7 +440,7 @@ static void test_a_server_says_that_it_warms_up(void **state) {
         }
     }
     run_begin(run);
-    run_ask(run);
+    assert_int_equal(run_ask(run), 3); /* The one that was ended did not count. */
     run_end(run);
     run_destroy(run);
 }
