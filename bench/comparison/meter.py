@@ -36,9 +36,10 @@ class Meter:
         """The figures of one run; None if fsbench refuses it, which is said. A server that answers
         nothing in time has failed, unless it may be silent."""
         command = self.command(server, arguments)
-        if self.options.untrusted:
-            command += [] if "--lateness-max" in command else ["--lateness-max", "0"]
-        elif has_server_pid:
+        is_kept = self.options.untrusted and "--rate" in command
+        if is_kept and "--lateness-max" not in command:
+            command += ["--lateness-max", "0"]
+        if has_server_pid and not is_kept:
             command += ["--server-pid", str(self.bench.servers[server].process.pid)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)

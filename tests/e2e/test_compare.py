@@ -243,6 +243,7 @@ def test_every_case_comes_out(what):
     assert {line["case"] for line in lines} == set(cases)
     if what == "profile":
         assert sum(line["share"] for line in lines) == pytest.approx(1, abs=0.01)
+        assert all(line["request_ns"] > 0 for line in lines)
         return
     assert all(line["ratio"] > 0 and line["ours"] > 0 and line["theirs"] > 0 for line in lines)
 
