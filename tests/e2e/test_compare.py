@@ -24,6 +24,18 @@ from comparison import (  # noqa: E402
     warm,
 )
 
+def test_a_server_that_refuses_is_asked_again():
+    """As one that is WARMING: the time ends with the first read that is answered right."""
+    answers = iter([False, False, True])
+    asked = []
+    one = types.SimpleNamespace(answers=lambda *what: asked.append(what) or next(answers))
+    server = types.SimpleNamespace(
+        name="fstore", exec=lambda: asked.clear(), process=types.SimpleNamespace(poll=lambda: None)
+    )
+    assert restart.answer_wait(one, server) > 0
+    assert len(asked) == 3
+
+
 LINES = [
     ("requests/s", [200.0], [100.0], 2.0),
     ("rows/s", [50.0], [100.0], 0.5),
