@@ -32,6 +32,10 @@
     X(ROWS_STALE, COUNTER, "rows_stale", "of these, rows older than the one already there")        \
     X(ROWS_REFUSED, COUNTER, "rows_refused", "rows answered with a refusal")                       \
     X(ROWS_SWEPT, COUNTER, "rows_swept", "rows long past their ttl, and old deletes, removed")     \
+    X(ROWS_EVICTED, COUNTER, "rows_evicted", "rows that left memory for LMDB")                     \
+    X(ROWS_PROMOTED, COUNTER, "rows_promoted", "evicted rows that came back, because of reads")    \
+    X(WARM_GETS, COUNTER, "warm_gets", "GET requests that waited for rows from LMDB")              \
+    X(WARM_ROWS, COUNTER, "warm_rows", "rows looked up in LMDB for them")                          \
     X(GROUPS, COUNTER, "groups", "log groups made durable")                                        \
     X(GROUP_BYTES, COUNTER, "group_bytes", "bytes of log groups made durable")                     \
     X(BYTES_IN, COUNTER, "bytes_in", "bytes received from clients")                                \

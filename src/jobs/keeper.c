@@ -165,7 +165,8 @@ void keeper_run(struct keeper *keeper) {
         bool is_asked = keeper->asked > keeper->done;
         pthread_mutex_unlock(&keeper->lock);
         if (is_stopping && is_failed) return;
-        if (is_stopping || is_asked || io_monotonic_us(io) >= next_us) {
+        bool is_wanted = atomic_exchange(keeper->options.is_wanted, false);
+        if (is_stopping || is_asked || is_wanted || io_monotonic_us(io) >= next_us) {
             checkpoint_answer(keeper);
             next_us = io_monotonic_us(io) + keeper->options.interval_us;
         }

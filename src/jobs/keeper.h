@@ -31,6 +31,7 @@ struct keeper_options {
     uint32_t shards_count;
     const _Atomic uint64_t *applied_groups; /* per shard */
     _Atomic bool *is_disk_full;
+    _Atomic bool *is_wanted;        /* a checkpoint, for a reason that others know; taken back */
     _Atomic int64_t *checkpoint_us; /* gets the wall clock after each checkpoint */
     pthread_mutex_t *change_lock;
     int64_t interval_us;

@@ -76,16 +76,67 @@ static void *scratch_get(struct get_batch *batch, size_t bytes) {
 
 /* ---- finishing one group ---- */
 
-/* The body that was read, in the layout of the current revision. */
+/* A body of this revision in the layout of the current one. */
 static const uint8_t *body_convert(struct get_batch *batch, const struct view *view,
-                                   const struct partition_read *read) {
-    if (read->revision + 1u == view->revisions_count) return read->copy;
-    FST_ASSERT(read->revision < view->revisions_count);
+                                   uint16_t revision, const uint8_t *body) {
+    if (revision + 1u == view->revisions_count) return body;
+    FST_ASSERT(revision < view->revisions_count);
     const struct row_body *current = &view_current(view)->layout.body;
     FST_ASSERT(current->bytes <= GET_CONVERTED_BYTES);
-    row_convert(&view->revisions[read->revision].layout.body, read->copy, current,
-                batch->converted);
+    row_convert(&view->revisions[revision].layout.body, body, current, batch->converted);
     return batch->converted;
+}
+
+/* The request cannot be answered; the first reason counts. */
+static void request_void(struct get_batch *batch, struct get_request *request,
+                         enum fst_status status, const struct warm_row *fault) {
+    batch->has_void = true;
+    if (request->status != FST_OK || status == FST_OK) return;
+    request->status = status;
+    request->fault = fault;
+}
+
+static void evicted_want(struct get_batch *batch, const struct partition_read *read,
+                         const struct get_target *target, uint32_t group) {
+    struct get_request *request = target->request;
+    uint32_t partitions_count = batch->store.partitions_count;
+    if (request->wanted_status != FST_OK) return;
+    struct warm_want want = {
+        .key = target->key,
+        .group = group,
+        .view_id = read->view_id,
+        .partition = (uint16_t)hash_partition(read->key.data, read->key.bytes, partitions_count),
+        .was_used = read->was_used,
+        .lsn = read->lsn,
+        .name = read->key,
+    };
+    request->wanted_status = warm_rows_want(&request->wanted, &want);
+}
+
+/* Takes the row in hand for one that is evicted; false if the request has no answer. While the row
+ * that was asked for is the one evicted, LMDB has it: where it had not, something is damaged. */
+static bool evicted_take(struct get_batch *batch, const struct partition_read *read,
+                         const struct get_target *target, struct reply_row *row) {
+    struct get_request *request = target->request;
+    const struct view *view = target->group->view;
+    uint32_t group = (uint32_t)(target->group - request->reply.plan->groups);
+    evicted_want(batch, read, target, group);
+    const struct warm_row *found =
+        request->in_hand ? warm_rows_find(request->in_hand, target->key, group) : NULL;
+    if (!found || found->want.view_id != view->id || found->want.lsn != read->lsn) {
+        request->is_missing = true;
+        request_void(batch, request, FST_OK, NULL);
+        return false;
+    }
+    if (found->status != FST_OK || !warm_row_fits(found, view)) {
+        bool is_damaged = found->status == FST_OK || found->status == FST_NOT_FOUND;
+        request_void(batch, request, is_damaged ? FST_CORRUPT : found->status, found);
+        return false;
+    }
+    const struct row_layout *layout = &view->revisions[found->revision].layout;
+    row->body = body_convert(batch, view, found->revision, found->data + layout->body_offset);
+    row->heap = found->data + found->image_bytes;
+    return true;
 }
 
 static void group_finish(struct get_batch *batch, const struct partition_read *read,
@@ -94,15 +145,20 @@ static void group_finish(struct get_batch *batch, const struct partition_read *r
     int64_t as_of_us = request->as_of_us == GET_NOW ? now_us : request->as_of_us;
     const struct view *view = target->group->view;
     struct reply_row row = {.status = FST_NOT_FOUND};
-    if (read->is_found && read->event_us <= as_of_us) {
+    if ((read->is_found || read->is_evicted) && read->event_us <= as_of_us) {
         bool is_expired = view->ttl_us > 0 && read->event_us < as_of_us - view->ttl_us;
         row.status = is_expired ? FST_EXPIRED : FST_OK;
         row.event_us = read->event_us;
         row.created_us = read->created_us;
         row.lsn = read->lsn;
         row.partition = read->partition;
-        if (!is_expired || request->serves_expired) row.body = body_convert(batch, view, read);
-        *request->rows_found_total += 1;
+        bool has_values = !is_expired || request->serves_expired;
+        if (has_values && read->is_evicted) {
+            if (!evicted_take(batch, read, target, &row)) return;
+        } else if (has_values) {
+            row.body = body_convert(batch, view, read->revision, read->copy);
+        }
+        *request->rows_found_total += !request->in_hand || read->is_evicted;
     }
     reply_put(&request->reply, target->group, target->key, &row);
 }
@@ -160,6 +216,7 @@ static void read_put(struct get_batch *batch, struct get_request *request, uint3
     read->key_bytes_fixed = request->reply.plan->entities[group->entity].key_bytes_fixed;
     read->view_id = group->view->id;
     read->body_bytes_max = group->stored_bytes_max;
+    read->wants_mark = group->view->evicts;
     read->copy = room ? room : scratch_get(batch, group->stored_bytes_max);
     batch->targets[batch->reads_count] =
         (struct get_target){.request = request, .group = group, .key = number};

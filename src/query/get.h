@@ -13,7 +13,13 @@
  * is read after the rows, so that a row whose event time was now when it was written is never
  * ahead.
  *
- * Invariants: a request's reply is complete after the get_batch_run that follows its get_batch_put.
+ * Rows that are evicted are not read here: a request that meets some has `is_missing` set, and
+ * lists them in `wanted`. It is served again with these rows in hand: a row that is still evicted,
+ * under the LSN of the row in hand, is answered by it, and any other as always. So an answer is
+ * what the tables say at one time.
+ *
+ * Invariants: a request's reply is complete after the get_batch_run that follows its get_batch_put,
+ *             unless is_missing or its status says that it does not count.
  * Threads: one shard, with a seat in the epoch of the partitions, between two quiet points.
  * Memory:  the batch owns its arrays, settled at init; replies and heaps are the caller's.
  */
@@ -21,6 +27,7 @@
 #define QUERY_GET_H
 
 #include "query/reply.h"
+#include "query/warm_rows.h"
 #include "storage/online/partition.h"
 
 enum {
@@ -47,7 +54,13 @@ struct get_request {
     bool serves_expired;
     const uint8_t *keys; /* as many as the reply has, canonical, one after another; checked */
     size_t keys_bytes;
-    uint64_t *rows_found_total; /* groups that had a row are added here */
+    uint64_t *rows_found_total; /* groups that had a row are added here; again: evicted ones */
+    struct warm_rows *in_hand;  /* NULL the first time */
+    struct warm_rows wanted;    /* answer: all evicted rows; the budget is set. Deinit it after. */
+    enum fst_status wanted_status; /* answer: FST_OK, or why `wanted` does not have all */
+    bool is_missing;               /* answer: some of them are not in hand */
+    enum fst_status status;        /* answer: FST_OK, or of a row in hand */
+    const struct warm_row *fault;  /* answer: the row in hand that status is of, or NULL */
 };
 
 struct get_target {
@@ -60,6 +73,7 @@ struct get_batch {
     struct get_store store;
     uint32_t reads_count;
     size_t scratch_used;
+    bool has_void; /* since the caller cleared it, some request is missing rows or has a status */
     struct partition_read *reads;
     struct get_target *targets;
     uint8_t *scratch;   /* bodies that are not read in place, keys that are not contiguous */

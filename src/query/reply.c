@@ -85,14 +85,21 @@ static void defaults_write(const struct reply *reply, const struct plan_group *g
     }
 }
 
-/* Replaces the places of the partition by references into the reply's heap. */
+/* The value of a cell that has no fixed size. */
+static struct bytes value_of(const struct reply_row *row, const uint8_t *cell) {
+    if (!row->heap) return partition_value(row->partition, load_u64(cell));
+    struct row_reference reference;
+    memcpy(&reference, cell, sizeof reference);
+    return (struct bytes){.data = row->heap + reference.offset, .bytes = reference.bytes};
+}
+
+/* Replaces what leads to the row's values by references into the reply's heap. */
 static void references_write(const struct reply *reply, const struct row_body *layout,
-                             const struct partition *partition, uint8_t *body) {
+                             const struct reply_row *row, uint8_t *body) {
     for (uint32_t c = 0; c < layout->columns_count; c++) {
         const struct row_column *cell = &layout->columns[c];
         if (type_fixed_bytes(cell->type) != 0 || row_is_null(body, c)) continue;
-        struct bytes value = partition_value(partition, load_u64(body + cell->offset));
-        reference_write(reply, body + cell->offset, value);
+        reference_write(reply, body + cell->offset, value_of(row, body + cell->offset));
     }
 }
 
@@ -116,7 +123,7 @@ static void rows_put(const struct reply *reply, const struct plan_group *group, 
     else if (row->body != body)
         memcpy(body, row->body, group->body.bytes);
     if (row->body && group->body.references_count > 0) {
-        references_write(reply, &group->body, row->partition, body);
+        references_write(reply, &group->body, row, body);
     }
     if (group->has_defaults) defaults_write(reply, group, body);
 }
@@ -127,7 +134,7 @@ static void cell_write(const struct reply *reply, const struct reply_row *row,
                        const struct row_column *stored, uint8_t *cell) {
     const uint8_t *from = row->body + stored->offset;
     if (type_fixed_bytes(stored->type) == 0)
-        reference_write(reply, cell, partition_value(row->partition, load_u64(from)));
+        reference_write(reply, cell, value_of(row, from));
     else if (stored->bytes == 8)
         memcpy(cell, from, 8);
     else

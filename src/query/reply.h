@@ -42,8 +42,10 @@ struct reply_row {
     int64_t event_us; /* 0 if not found, as the next two */
     int64_t created_us;
     uint64_t lsn;
-    const uint8_t *body;               /* in the layout of the current revision; NULL: no values */
-    const struct partition *partition; /* that has the values without a fixed size */
+    const uint8_t *body; /* in the layout of the current revision; NULL: no values */
+    /* What has the values without a fixed size: */
+    const uint8_t *heap;               /* cells of `body` are references into it; or NULL, and */
+    const struct partition *partition; /* cells are its places */
 };
 
 static inline bool reply_is_matrix(enum reply_shape shape) {

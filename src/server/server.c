@@ -18,6 +18,7 @@
 #include "server/warming.h"
 #include "shard/control.h"
 #include "shard/shard.h"
+#include "shard/warm.h"
 
 enum {
     MAILS_MAX = 1 << 15,
@@ -30,6 +31,8 @@ enum {
 };
 
 static_assert((int)LOG_GROUPS_IN_FLIGHT_MAX == 16, "the limit of the option");
+static_assert((int)WARM_THREADS_MAX == 32, "the limit of the option");
+static_assert(MAILS_MAX > WARM_CALLS_MAX + WARM_PROMOTIONS_MAX, "a warm thread never has to wait");
 
 struct server;
 
@@ -193,13 +196,15 @@ static enum fst_status engine_fill(struct server *server, struct fst_error *erro
     engine->connections.max = (uint32_t)server->options->connections;
     engine->rings = calloc(server->shards_count, sizeof *engine->rings);
     engine->logs = calloc(server->shards_count, sizeof *engine->logs);
-    size_t metrics_bytes = (server->shards_count + 2) * sizeof *engine->metrics;
+    engine->warm_threads_count = (uint32_t)server->options->warm_threads;
+    engine->warm_budget.limit_bytes = server->options->warm_bytes;
+    size_t metrics_bytes = engine_seats_count(engine) * sizeof *engine->metrics;
     engine->metrics = aligned_alloc(64, bytes_align(metrics_bytes, 64));
     enum fst_status status =
         engine->rings && engine->logs && engine->metrics ? FST_OK : FST_NO_MEMORY;
     if (status == FST_OK) {
         memset(engine->metrics, 0, metrics_bytes);
-        status = mailboxes_init(&engine->mailboxes, server->shards_count + 1, MAILS_MAX);
+        status = mailboxes_init(&engine->mailboxes, engine_seats_count(engine), MAILS_MAX);
     }
     if (status != FST_OK)
         return fst_error_set(error, status, "no memory for %u shards", server->shards_count);
@@ -217,6 +222,7 @@ static enum fst_status control_start(struct server *server, struct fst_error *er
         .shards_count = server->shards_count,
         .applied_groups = engine->applied_groups,
         .is_disk_full = &engine->is_disk_full,
+        .is_wanted = &engine->is_checkpoint_wanted,
         .checkpoint_us = &engine->checkpoint_us,
         .change_lock = &server->change_lock,
         .interval_us = server->options->checkpoint_interval,
@@ -385,6 +391,8 @@ static enum fst_status server_start(struct server *server, struct fst_error *err
     FST_TRY(store_open(server, error));
     FST_TRY(engine_fill(server, error));
     FST_TRY(control_start(server, error));
+    FST_TRY(warm_create(&server->engine->warm, server->engine, server->store.meta,
+                        server->engine->warm_threads_count, error));
     return shards_start(server, error);
 }
 
@@ -413,6 +421,7 @@ static bool threads_join(struct server *server) {
 
 static void server_close(struct server *server) {
     warming_deinit(&server->warming);
+    if (server->engine) warm_destroy(server->engine->warm); /* It wakes rings. */
     for (uint32_t s = 0; server->shards && s < server->shards_count; s++) {
         struct shard_thread *thread = &server->shards[s];
         if (thread->ring) thread->ring->ops->close(thread->ring);

@@ -119,6 +119,7 @@ void server_options_plan(const struct server_options *options, FILE *out) {
         {"writes waiting for their group",
          shards * committer_bytes((uint32_t)options->groups_in_flight)},
         {"batches of reads", shards * shard_gets_bytes()},
+        {"requests that wait for evicted rows", options->warm_bytes},
     };
     uint64_t sum = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

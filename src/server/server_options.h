@@ -39,6 +39,9 @@
     X(output_bytes, BYTES, "8M", 64 << 10, 64 << 20, NULL, "replies waiting per connection")       \
     X(keys, COUNT, "10000", 1, 10000, NULL, "keys per GET")                                        \
     X(arena_bytes, BYTES, "48M", 32 << 20, 1 << 30, NULL, "scratch memory of a tick, per shard")   \
+    X(warm_threads, COUNT, "2", 1, 32, NULL, "threads that read rows that are not in memory")      \
+    X(warm_bytes, BYTES, "256M", 16 << 20, UINT64_C(1) << 40, NULL,                                \
+      "memory for requests that wait for such rows")                                               \
     X(handshake_timeout, DURATION, "5s", 1000, 3600000000, NULL, "time for HELLO")                 \
     X(frame_timeout, DURATION, "10s", 1000, 3600000000, NULL, "time for the rest of a frame")      \
     X(log_level, CHOICE, "info", 0, 0, "debug|info|warn|error", "least important event to log")    \

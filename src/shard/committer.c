@@ -177,9 +177,11 @@ static void part_take(struct committer *committer, const struct view *view,
         part_answer(committer, batch, index, refusal);
         return;
     }
-    switch (partition_admit(committer->partitions[part->partition], view, part->body)) {
+    struct partition *partition = committer->partitions[part->partition];
+    switch (partition_admit(partition, view, part->body)) {
     case PARTITION_FULL:
-        part_answer(committer, batch, index, FST_FULL);
+        part_answer(committer, batch, index,
+                    partition_can_make_room(partition, view) ? FST_OVERLOADED : FST_FULL);
         return;
     case PARTITION_REPEATED:
         part_repeat(committer, batch, index);

@@ -89,7 +89,7 @@ static bool memory_put(Fst__StatusReply *reply, const struct partition_stats *su
 /* ---- counters ---- */
 
 static bool metrics_put(const struct engine *engine, Fst__StatusReply *reply) {
-    uint32_t seats = engine->shards_count + 2;
+    uint32_t seats = engine_seats_count(engine);
     reply->metrics = calloc(METRICS_COUNT, sizeof *reply->metrics);
     const struct metrics **arrays = calloc(seats, sizeof *arrays);
     if (!reply->metrics || !arrays) {

@@ -26,6 +26,8 @@ enum {
     ENGINE_WRITE_BYTES_MAX = 16 << 20, /* of one WRITE, as rows */
 };
 
+struct warm;
+
 struct definitions {
     uint64_t number; /* rises with every pair published */
     struct catalog *catalog;
@@ -82,8 +84,13 @@ struct engine {
     _Atomic(const struct definitions *) definitions;
     _Atomic uint32_t state; /* enum engine_state */
     _Atomic bool is_disk_full;
-    _Atomic int64_t checkpoint_us;  /* when the last one was complete; 0: none since the start */
-    _Atomic uint32_t drained_count; /* shards that have nothing left to do */
+    struct warm *warm; /* threads that read what is not in memory */
+    uint32_t warm_threads_count;
+    struct warm_budget warm_budget;
+    _Atomic uint32_t promotions_open;  /* sent and not taken yet */
+    _Atomic bool is_checkpoint_wanted; /* by shards that need room; the keeper takes it back */
+    _Atomic int64_t checkpoint_us;     /* when the last one was complete; 0: none since the start */
+    _Atomic uint32_t drained_count;    /* shards that have nothing left to do */
     _Atomic uint64_t adopted[ENGINE_SHARDS_MAX]; /* per shard: number of its definitions */
     /* Per shard: everything in groups up to here is applied to the partitions. */
     _Atomic uint64_t applied_groups[ENGINE_SHARDS_MAX];
@@ -99,6 +106,13 @@ static inline uint32_t engine_control_seat(const struct engine *engine) {
 }
 static inline uint32_t engine_keeper_seat(const struct engine *engine) {
     return engine->shards_count + 1;
+}
+static inline uint32_t engine_warm_seat(const struct engine *engine, uint32_t thread) {
+    return engine->shards_count + 2 + thread;
+}
+/* Of mailboxes and metrics. */
+static inline uint32_t engine_seats_count(const struct engine *engine) {
+    return engine->shards_count + 2 + engine->warm_threads_count;
 }
 static inline enum engine_state engine_state(const struct engine *engine) {
     return (enum engine_state)atomic_load_explicit(&engine->state, memory_order_acquire);

@@ -1,9 +1,10 @@
 /*
  * message: what shards and the control thread send each other, and the queues they use.
  *
- * Every thread has a seat: shards 0 .. shards_count - 1, then the control thread. There is one
- * queue from each seat to each other; a message is a pointer that moves with it. Only writes, their
- * answers and control requests travel: reads never do.
+ * Every thread has a seat: shards 0 .. shards_count - 1, then the control thread, the keeper (which
+ * sends nothing) and the warm threads. There is one queue from each seat to each other; a message
+ * is a pointer that moves with it. Writes, their answers and control requests travel; reads do not,
+ * but for those that need rows that are not in memory.
  *
  * Invariants: a message is in one queue or owned by one thread; an answer goes back to the seat it
  *             came from.
@@ -17,12 +18,15 @@
 #include "base/spsc.h"
 
 enum message_kind {
-    MESSAGE_WRITE = 1, /* origin to owner: struct write_batch */
-    MESSAGE_WRITTEN,   /* owner to origin: the same batch, answered */
-    MESSAGE_CHANGE,    /* control to shard 0: struct write_change, to be made durable */
-    MESSAGE_CHANGED,   /* shard 0 to control: the same, answered */
-    MESSAGE_CONTROL,   /* shard to control: struct control_call */
-    MESSAGE_CONTROLLED /* control to shard: the same, answered */
+    MESSAGE_WRITE = 1,  /* origin to owner: struct write_batch */
+    MESSAGE_WRITTEN,    /* owner to origin: the same batch, answered */
+    MESSAGE_CHANGE,     /* control to shard 0: struct write_change, to be made durable */
+    MESSAGE_CHANGED,    /* shard 0 to control: the same, answered */
+    MESSAGE_CONTROL,    /* shard to control: struct control_call */
+    MESSAGE_CONTROLLED, /* control to shard: the same, answered */
+    MESSAGE_WARM,       /* shard to warm threads: struct warm_call; not through a mailbox */
+    MESSAGE_WARMED,     /* warm thread to shard: the same, with its rows */
+    MESSAGE_PROMOTE     /* warm thread to owner: struct warm_promotion */
 };
 
 struct message {

@@ -6,7 +6,9 @@
 #include "base/assert.h"
 #include "base/logger.h"
 #include "shard/control_call.h"
+#include "shard/get_request.h"
 #include "shard/requests.h"
+#include "shard/warm.h"
 #include "shard/write_request.h"
 
 enum {
@@ -18,6 +20,8 @@ enum {
     TURNS_WORK_MAX = 64 * CONN_TURN_WORK, /* of a tick */
     SWEEP_PLACES = 256,                   /* about 100 ns each */
     SWEEP_US = 5000,
+    EVICT_PLACES = 256, /* of each partition that is short */
+    EVICT_US = 1000,
     TOKEN_LOG_TAG = 1, /* in the top byte; the group is below */
     TOKEN_TAG_SHIFT = 56,
 };
@@ -118,7 +122,7 @@ static void definitions_adopt(struct shard *shard) {
     const struct definitions *now =
         atomic_load_explicit(&shard->engine->definitions, memory_order_acquire);
     if (now == shard->definitions) return;
-    request_run_gets(shard); /* They use the old plans. */
+    get_request_run(shard); /* They use the old plans. */
     shard->definitions = now;
     for (uint32_t i = 0; i < shard->conns.slots_count; i++) {
         struct conn *conn = &shard->conns.slots[i];
@@ -207,6 +211,22 @@ static void completion_take(struct shard *shard, const struct io_ring_completion
     }
 }
 
+/* Puts a row back into memory, if it is still the one that was evicted, and there is room. */
+static void row_promote(struct shard *shard, struct warm_promotion *promotion) {
+    struct engine *engine = shard->engine;
+    const struct warm_row *row = &promotion->row;
+    const struct catalog *catalog = shard->definitions->catalog;
+    uint32_t id = row->want.view_id;
+    const struct view *view = id < catalog->views_by_id_count ? catalog->views_by_id[id] : NULL;
+    if (view && warm_row_fits(row, view)) {
+        enum fst_status status =
+            partition_promote(engine->store.partitions[row->want.partition], view, row->revision,
+                              row->want.lsn, row->data, row->data + row->image_bytes);
+        metrics_add(shard->metrics, METRIC_ROWS_PROMOTED, status == FST_OK);
+    }
+    warm_promotion_destroy(promotion, engine);
+}
+
 static void message_take(struct shard *shard, struct message *message) {
     switch (message->kind) {
     case MESSAGE_WRITE:
@@ -224,8 +244,15 @@ static void message_take(struct shard *shard, struct message *message) {
     case MESSAGE_CONTROLLED:
         control_call_end(shard, (struct control_call *)message);
         return;
+    case MESSAGE_WARMED:
+        get_request_warmed(shard, (struct warm_call *)message);
+        return;
+    case MESSAGE_PROMOTE:
+        row_promote(shard, (struct warm_promotion *)message);
+        return;
     case MESSAGE_CHANGED:
     case MESSAGE_CONTROL:
+    case MESSAGE_WARM:
         break;
     }
     FST_ASSERT(false && "no such message is sent to a shard");
@@ -290,6 +317,25 @@ static void partitions_sweep(struct shard *shard) {
     metrics_add(shard->metrics, METRIC_ROWS_SWEPT, rows);
 }
 
+/* Makes room where it is short: at once as long as rows go, and otherwise after a while, since they
+ * may have to be in a checkpoint first. */
+static void partitions_evict(struct shard *shard) {
+    struct engine *engine = shard->engine;
+    if (shard->monotonic_us < shard->evict_again_us) return;
+    bool has_more = false;
+    for (uint32_t p = shard->index; p < engine->partitions_count; p += engine->shards_count) {
+        struct partition *partition = engine->store.partitions[p];
+        if (!partition_is_short(partition)) continue;
+        uint32_t rows = partition_evict(partition, shard->definitions->catalog, EVICT_PLACES);
+        metrics_add(shard->metrics, METRIC_ROWS_EVICTED, rows);
+        if (rows > 0) has_more = true;
+        if (partition_wants_checkpoint(partition)) {
+            atomic_store_explicit(&engine->is_checkpoint_wanted, true, memory_order_relaxed);
+        }
+    }
+    shard->evict_again_us = has_more ? 0 : shard->monotonic_us + EVICT_US;
+}
+
 static void metrics_publish(struct shard *shard) {
     struct metrics *metrics = shard->metrics;
     const struct committer_counts *now = &shard->committer.counts;
@@ -327,7 +373,7 @@ static int64_t wait_us(const struct shard *shard) {
     int64_t limit_us = WAIT_US_MAX;
     int64_t deadline_us = conns_deadline_us(&shard->conns);
     if (deadline_us - shard->monotonic_us < limit_us) limit_us = deadline_us - shard->monotonic_us;
-    if (shard->has_write) return 0;
+    if (shard->has_write || shard->evict_again_us == 0) return 0;
     int64_t seal_us = committer_seal_us(&shard->committer);
     if (seal_us - shard->monotonic_us < limit_us) limit_us = seal_us - shard->monotonic_us;
     if (shard->accept_again_us > 0 && shard->accept_again_us - shard->monotonic_us < limit_us) {
@@ -355,13 +401,14 @@ static void tick(struct shard *shard, struct io_ring_completion *completions) {
     while ((message = mailbox_receive(&engine->mailboxes, shard->index, &shard->mail_cursor))) {
         message_take(shard, message);
     }
-    request_run_gets(shard); /* S2 */
+    get_request_run(shard); /* S2 */
     answers_send(shard);
     group_write(shard);
     answers_send(shard);
 
     partitions_reclaim(shard);
     partitions_sweep(shard);
+    partitions_evict(shard);
     conns_expire(&shard->conns, shard->monotonic_us);
     accept_arm(shard);
     conns_flush(&shard->conns);

@@ -3,11 +3,11 @@
  *
  * The tick, in this order: wait, adopt new definitions, completions (frames are served as they are
  * parsed), connections whose turn has come, messages, the batch of reads, answers of writes, the
- * next log group, reclaiming, sends.
+ * next log group, reclaiming, evicting, sends.
  * Reads of all connections of a tick are one batch; a reply's place in the output is taken when its
  * request is seen and filled when the batch runs, which is before anything of the tick is sent.
  *
- *     completions -> frames -> | reads   -> get_batch -> replies
+ *     completions -> frames -> | reads   -> get_batch -> replies | warm threads -> reads again
  *                              | writes  -> row sets -> batches -> owner's committer -> replies
  *                              | control -> control thread -> replies
  *
@@ -19,8 +19,8 @@
  *   S4  Only this shard writes the partitions p with p mod shards_count == index.
  *
  * Threads: shard_run is the thread; shard_create and shard_destroy run before and after it.
- * Memory:  settled at create: connections, buffers, arena. PREPARE and CONTROL allocate; GET and
- *          WRITE do not.
+ * Memory:  settled at create: connections, buffers, arena. PREPARE and CONTROL allocate, and GET of
+ *          rows that are not in memory, from a budget; other GETs and WRITE do not.
  */
 #ifndef SHARD_SHARD_H
 #define SHARD_SHARD_H
@@ -44,14 +44,18 @@ struct shard {
     struct conns conns;
     struct committer committer;
     struct get_batch gets;
-    struct arena arena;     /* of this tick */
-    struct buffers buffers; /* of writes on their way */
-    uint64_t rows_found;    /* by reads of this tick */
-    struct log_write write; /* sealed, but not taken by the ring yet, if has_write */
+    struct get_ticket *tickets; /* of GETs in the batch, the newest first */
+    bool has_warm_tickets;      /* some of them have rows in hand */
+    struct arena arena;         /* of this tick */
+    struct buffers buffers;     /* of writes on their way */
+    uint64_t rows_found;        /* by reads of this tick */
+    struct log_write write;     /* sealed, but not taken by the ring yet, if has_write */
     bool has_write;
-    uint32_t requests_open; /* writes and control calls not answered yet */
+    uint32_t requests_open; /* writes, control and warm calls not answered yet */
     uint32_t calls_open;    /* control calls alone */
     size_t calls_bytes;     /* of their payloads */
+    uint32_t warm_open;     /* calls to warm threads */
+    int64_t evict_again_us; /* monotonic; when the partitions are looked at for room */
     uint32_t mail_cursor;
     uint32_t sweep_cursor; /* partition that is swept next */
     int64_t swept_us;      /* monotonic */

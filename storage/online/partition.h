@@ -161,6 +161,10 @@ void partition_restore_lsn(struct partition *partition, uint64_t applied_lsn);
  * are free, or rows were refused because of it. */
 bool partition_is_short(const struct partition *partition);
 
+/* Whether a row of this view that found no room may find some soon: rows can be evicted, as far as
+ * the hand knows. */
+bool partition_can_make_room(const struct partition *partition, const struct view *view);
+
 /* Moves the hand of a clock over so many places of rows. A row that was used since the hand passed
  * it last is spared this time; of the others those are evicted that LMDB has. Returns how many.
  * Goes around once at the most. Beside a visit, too. */

@@ -62,6 +62,11 @@ bool partition_wants_checkpoint(const struct partition *partition) {
     return partition->hand.unkept_run > hot_count / UNKEPT_PART;
 }
 
+bool partition_can_make_room(const struct partition *partition, const struct view *view) {
+    const struct hand *hand = &partition->hand;
+    return (view->evicts || hand->is_needed) && !hand->is_vain;
+}
+
 /* ---- evicting ---- */
 
 /* The row without its features. */
@@ -193,7 +198,8 @@ static void hand_advance(struct partition *partition, const struct catalog *cata
     hand->extent += 1;
     if (hand->extent < slabs->root->extents_count) return;
     hand->extent = 0;
-    hand->is_resting = hand->lap_count == 0;
+    hand->is_vain = hand->lap_count == 0;
+    hand->is_resting = hand->is_vain;
     if (hand->is_resting) partition->is_refusing = false;
     hand->lap_count = 0;
 }

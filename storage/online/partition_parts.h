@@ -26,6 +26,7 @@ struct hand {
     uint64_t unkept_run;    /* rows that LMDB lacks, seen since the last that went */
     bool is_evicting;       /* it goes on until there is room to spare */
     bool is_resting;        /* a lap was in vain */
+    bool is_vain;           /* the last one was */
     bool is_needed;         /* there are views that evict */
 };
 

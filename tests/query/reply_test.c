@@ -58,7 +58,21 @@ struct test_view {
     uint8_t defaults[FEATURES][16];
 };
 
+/* A row as a checkpoint has it. */
+struct kept_row {
+    uint32_t view_id;
+    uint64_t lsn;
+    uint16_t revision;
+    int64_t key;
+    size_t image_bytes, heap_bytes;
+    uint8_t image[4096], heap[4096];
+};
+
 struct world {
+    struct warm_budget budget;
+    struct kept_row *kept; /* VIEWS * KEYS */
+    uint32_t kept_count;
+    const struct view *views_by_id[VIEWS + 1];
     struct get_fixture store;
     struct random random;
     uint8_t *replies[REPLY_SHAPES];
@@ -124,6 +138,7 @@ static void view_init(struct world *w, uint32_t v) {
                           .version = 1,
                           .entity = &w->entity,
                           .ttl_us = random_below(&w->random, 2) ? TTL_US : 0,
+                          .evicts = true,
                           .features_count = count,
                           .features = part->features,
                           .revisions_count = 2,
@@ -145,6 +160,8 @@ static void view_init(struct world *w, uint32_t v) {
     uint32_t then_count = 1 + (uint32_t)random_below(&w->random, count);
     revision_init(view, 0, then, then_count, part->columns[0]);
     revision_init(view, 1, now, count, part->columns[1]);
+    row_layout_init(&view->bare, w->entity.key_types, 1, &(struct row_body){.bytes = 0});
+    w->views_by_id[view->id] = view;
 }
 
 static void world_init(struct world *w, struct random random) {
@@ -160,7 +177,11 @@ static void world_init(struct world *w, struct random random) {
                                   .entities_count = 1,
                                   .views_count = VIEWS,
                                   .entities = &w->entity,
-                                  .views = w->views};
+                                  .views = w->views,
+                                  .views_by_id_count = VIEWS + 1,
+                                  .views_by_id = w->views_by_id};
+    w->budget.limit_bytes = 64 << 20;
+    w->kept = calloc((size_t)VIEWS * KEYS, sizeof *w->kept);
     for (uint32_t s = 0; s < REPLY_SHAPES; s++) {
         w->replies[s] = malloc(REPLY_BYTES_MAX);
         w->heaps[s] = malloc(REPLY_BYTES_MAX);
@@ -168,6 +189,8 @@ static void world_init(struct world *w, struct random random) {
 }
 
 static void world_deinit(struct world *w) {
+    assert_int_equal(w->budget.used_bytes, 0);
+    free(w->kept);
     get_fixture_deinit(&w->store);
     for (uint32_t s = 0; s < REPLY_SHAPES; s++) {
         free(w->replies[s]);
@@ -219,6 +242,89 @@ static void rows_put(struct world *w) {
             row_put(w, v, key, NOW_US - ages_us[random_below(&w->random, 6)]);
         }
     }
+}
+
+/* ---- rows that are evicted ---- */
+
+static enum fst_status row_keep(void *context, const struct partition_row *row) {
+    struct world *w = context;
+    struct kept_row *kept = &w->kept[w->kept_count++];
+    assert_true(w->kept_count <= VIEWS * KEYS);
+    assert_true(row->image_bytes <= sizeof kept->image && row->heap_bytes <= sizeof kept->heap);
+    kept->view_id = row->view_id;
+    kept->lsn = row->lsn;
+    kept->revision = row->revision;
+    kept->key = load_i64(row->key.data);
+    kept->image_bytes = row->image_bytes;
+    kept->heap_bytes = row->heap_bytes;
+    memcpy(kept->image, row->image, row->image_bytes);
+    if (row->heap_bytes) memcpy(kept->heap, row->heap, row->heap_bytes);
+    return FST_OK;
+}
+
+static enum fst_status removed_keep(void *context, uint32_t view_id, struct bytes key) {
+    (void)context, (void)view_id, (void)key;
+    return FST_OK;
+}
+
+static enum fst_status client_keep(void *context, uint64_t client_id, uint64_t sequence,
+                                   uint64_t recent) {
+    (void)context, (void)client_id, (void)sequence, (void)recent;
+    return FST_OK;
+}
+
+/* A checkpoint of everything; then all rows leave memory. */
+static void rows_evict(struct world *w) {
+    const struct partition_visitor visitor = {
+        .context = w, .row = row_keep, .removed = removed_keep, .client = client_keep};
+    uint64_t evicted = 0;
+    for (uint32_t p = 0; p < GET_FIXTURE_PARTITIONS; p++) {
+        struct partition *partition = w->store.partitions[p];
+        assert_int_equal(partition_visit(partition, true, &w->catalog, &visitor), FST_OK);
+        partition_visit_end(partition, true);
+        for (int lap = 0; lap < 3; lap++) {
+            evicted += partition_evict(partition, &w->catalog, UINT32_MAX);
+        }
+    }
+    assert_int_equal(evicted, w->kept_count);
+    assert_true(evicted > 0);
+}
+
+/* What a warm thread does. */
+static void rows_fetch(const struct world *w, struct warm_rows *rows) {
+    for (uint32_t i = 0; i < rows->count; i++) {
+        struct warm_row *row = &rows->rows[i];
+        int64_t key = load_i64(warm_rows_name(rows, row).data);
+        for (uint32_t k = 0; k < w->kept_count; k++) {
+            const struct kept_row *kept = &w->kept[k];
+            if (kept->view_id != row->want.view_id || kept->key != key) continue;
+            const struct meta_row found = {
+                .revision = kept->revision,
+                .lsn = kept->lsn,
+                .image = {.data = kept->image, .bytes = kept->image_bytes},
+                .heap = {.data = kept->heap, .bytes = kept->heap_bytes}};
+            warm_rows_put(rows, row, &found);
+            assert_int_equal(row->status, FST_OK);
+        }
+    }
+}
+
+/* Serves a request that met evicted rows again. */
+static void request_again(struct world *w, struct get_request *request) {
+    struct warm_rows in_hand = request->wanted;
+    rows_fetch(w, &in_hand);
+    request->in_hand = &in_hand;
+    request->wanted = (struct warm_rows){.budget = &w->budget};
+    request->is_missing = false;
+    if (request->reply.heap)
+        *request->reply.heap = writer_of(request->reply.heap->begin, REPLY_BYTES_MAX);
+    get_batch_put(&w->store.batch, request);
+    get_batch_run(&w->store.batch);
+    assert_false(request->is_missing);
+    assert_int_equal(request->status, FST_OK);
+    warm_rows_deinit(&request->wanted);
+    warm_rows_deinit(&in_hand);
+    request->in_hand = NULL;
 }
 
 /* ---- plans ---- */
@@ -302,8 +408,10 @@ static void request_run(struct world *w, const struct read_plan *plan, enum repl
     size_t bytes = reply_bytes(&request->reply);
     assert_true(bytes < REPLY_BYTES_MAX);
     memset(w->replies[shape], GUARD, bytes + 1);
+    request->wanted.budget = &w->budget;
     get_batch_put(&w->store.batch, request);
     get_batch_run(&w->store.batch);
+    if (request->is_missing) request_again(w, request);
     assert_int_equal(w->replies[shape][bytes], GUARD);
 }
 
@@ -457,6 +565,55 @@ static void test_shapes_agree(void **state) {
             plan_compare(&w, plan);
             read_plan_destroy(plan);
         }
+        random = w.random;
+        world_deinit(&w);
+    }
+}
+
+/* Every reply has the same bytes whether its rows are in memory, or were evicted and are in hand.
+ */
+static void test_evicted_rows_read_the_same(void **state) {
+    (void)state;
+    struct random random = random_of_environment();
+    static struct world w;
+    enum { PLANS = 12 };
+    for (int round = 0; round < 12; round++) {
+        struct read_plan *plans[PLANS];
+        uint8_t *before[PLANS][REPLY_SHAPES];
+        size_t bytes[PLANS][REPLY_SHAPES] = {0};
+        int64_t keys[KEYS + 3];
+        world_init(&w, random);
+        rows_put(&w);
+        for (int64_t k = 0; k < KEYS + 3; k++) keys[k] = k;
+        for (int i = 0; i < PLANS; i++) plans[i] = plan_make(&w, i % 2);
+        for (int i = 0; i < 2 * PLANS; i++) {
+            const struct read_plan *plan = plans[i % PLANS];
+            if (i == PLANS) rows_evict(&w);
+            for (enum reply_shape s = REPLY_ROWS; s < REPLY_SHAPES; s++) {
+                struct get_request request = {.reply = {.keys_count = KEYS + 3},
+                                              .as_of_us = NOW_US,
+                                              .keys = (const uint8_t *)keys,
+                                              .keys_bytes = sizeof keys};
+                request.serves_expired = i % PLANS % 3 == 0;
+                if (reply_shape_check(plan, s, NULL) != FST_OK) continue;
+                request.reply.has_statuses = reply_is_matrix(s);
+                memset(w.heaps[s], GUARD, REPLY_BYTES_MAX / 8);
+                request_run(&w, plan, s, &request);
+                size_t reply = reply_bytes(&request.reply), heap = REPLY_BYTES_MAX / 8;
+                if (i < PLANS) {
+                    before[i][s] = malloc(reply + heap);
+                    bytes[i][s] = reply;
+                    memcpy(before[i][s], w.replies[s], reply);
+                    memcpy(before[i][s] + reply, w.heaps[s], heap);
+                    continue;
+                }
+                assert_int_equal(reply, bytes[i - PLANS][s]);
+                assert_memory_equal(before[i - PLANS][s], w.replies[s], reply);
+                assert_memory_equal(before[i - PLANS][s] + reply, w.heaps[s], heap);
+                free(before[i - PLANS][s]);
+            }
+        }
+        for (int i = 0; i < PLANS; i++) read_plan_destroy(plans[i]);
         random = w.random;
         world_deinit(&w);
     }
@@ -622,6 +779,7 @@ static void test_matrix_of_what_is_no_number(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes_agree),
+        cmocka_unit_test(test_evicted_rows_read_the_same),
         cmocka_unit_test(test_shapes_share_a_batch),
         cmocka_unit_test(test_wide_rows),
         cmocka_unit_test(test_conversion_in_a_full_batch),
