@@ -11,8 +11,6 @@
 #include "storage/meta/meta_key.h"
 
 enum {
-    KEY_AND_PIECE_BYTES = 2000,
-    PIECE_HEADER_BYTES = 12, /* checksum, length of the whole value */
     ROW_KEY_HEADER_BYTES = 6,
     ROW_HEADER_BYTES = 16,
     READERS_MAX = 64,
@@ -20,10 +18,6 @@ enum {
     FILE_MODE = 0600,
     DIR_MODE = 0700,
 };
-static_assert(META_VALUE_BYTES_MAX /
-                      (KEY_AND_PIECE_BYTES - META_KEY_ROOM_BYTES - PIECE_HEADER_BYTES) <
-                  UINT16_MAX,
-              "pieces are numbered in 16 bits");
 
 enum database { STORE, CHANGES, ROWS, CLIENTS, LSNS, LOGS, DATABASES_COUNT };
 
@@ -86,15 +80,6 @@ static MDB_val key_piece(struct meta_key *key, uint32_t piece) {
     key->data[key->bytes] = (uint8_t)(piece >> 8);
     key->data[key->bytes + 1] = (uint8_t)piece;
     return (MDB_val){.mv_size = key->bytes + META_PIECE_NUMBER_BYTES, .mv_data = key->data};
-}
-
-static size_t piece_bytes_max(size_t key_bytes) {
-    return KEY_AND_PIECE_BYTES - key_bytes - META_PIECE_NUMBER_BYTES - PIECE_HEADER_BYTES;
-}
-
-static uint32_t pieces_count(size_t key_bytes, size_t value_bytes) {
-    size_t max = piece_bytes_max(key_bytes);
-    return value_bytes <= max ? 1 : (uint32_t)((value_bytes + max - 1) / max);
 }
 
 static uint64_t piece_checksum(enum database database, const MDB_val *key, const uint8_t *piece,
@@ -236,10 +221,10 @@ static int pieces_find(MDB_cursor *cursor, struct meta_key *key, uint32_t *count
     int result = mdb_cursor_get(cursor, &name, &data, MDB_SET);
     if (result == MDB_NOTFOUND) return 0;
     if (result != 0) return result;
-    if (data.mv_size < PIECE_HEADER_BYTES) return MDB_CORRUPTED;
+    if (data.mv_size < META_PIECE_HEADER_BYTES) return MDB_CORRUPTED;
     size_t value_bytes = load_u32((const uint8_t *)data.mv_data + sizeof(uint64_t));
     if (value_bytes > META_VALUE_BYTES_MAX) return MDB_CORRUPTED;
-    *count_out = pieces_count(key->bytes, value_bytes);
+    *count_out = meta_pieces_count(key->bytes, value_bytes);
     return 0;
 }
 
@@ -257,7 +242,7 @@ static int pieces_remove(MDB_cursor *cursor, struct meta_key *key, uint32_t from
 static enum fst_status value_put(struct meta_batch *batch, enum database database,
                                  struct meta_key *key, const struct bytes *parts,
                                  uint32_t parts_count) {
-    uint8_t piece[KEY_AND_PIECE_BYTES];
+    uint8_t piece[META_KEY_AND_PIECE_BYTES];
     size_t value_bytes = 0;
     for (uint32_t p = 0; p < parts_count; p++) value_bytes += parts[p].bytes;
     if (value_bytes > META_VALUE_BYTES_MAX) return FST_TOO_LARGE;
@@ -266,15 +251,15 @@ static enum fst_status value_put(struct meta_batch *batch, enum database databas
     int result = cursor_get(batch, database, &cursor);
     if (result == 0) result = pieces_find(cursor, key, &old_count);
     if (result != 0) return status_of(result);
-    uint32_t count = pieces_count(key->bytes, value_bytes);
-    size_t max = piece_bytes_max(key->bytes);
+    uint32_t count = meta_pieces_count(key->bytes, value_bytes);
+    size_t max = meta_piece_bytes_max(key->bytes);
     store_u32(piece + sizeof(uint64_t), (uint32_t)value_bytes);
     for (uint32_t n = 0; n < count && result == 0; n++) {
         size_t offset = n * max;
         size_t bytes = value_bytes - offset < max ? value_bytes - offset : max;
         MDB_val name = key_piece(key, n);
-        meta_parts_copy(parts, parts_count, offset, piece + PIECE_HEADER_BYTES, bytes);
-        bytes += PIECE_HEADER_BYTES;
+        meta_parts_copy(parts, parts_count, offset, piece + META_PIECE_HEADER_BYTES, bytes);
+        bytes += META_PIECE_HEADER_BYTES;
         store_u64(piece, piece_checksum(database, &name, piece, bytes));
         MDB_val data = {.mv_size = bytes, .mv_data = piece};
         result = mdb_cursor_put(cursor, &name, &data, 0);
@@ -337,13 +322,20 @@ enum fst_status meta_remove_row(struct meta_batch *batch, uint16_t partition, ui
     return status_of(result);
 }
 
-/* Whether a piece belongs to a row that the filter keeps. */
-static bool piece_is_kept(const struct meta_filter *filter, const MDB_val *name) {
+/* Whether a piece belongs to a row that is kept. The filter is asked of the first piece, and the
+ * others follow it: its answer may change in between. */
+static bool piece_is_kept(struct meta_batch *batch, const struct meta_filter *filter,
+                          const MDB_val *name) {
+    struct meta_key key = {.bytes = 0};
     const uint8_t *at = name->mv_data;
     if (!filter || name->mv_size < ROW_KEY_HEADER_BYTES + META_PIECE_NUMBER_BYTES) return false;
-    size_t key_bytes = name->mv_size - ROW_KEY_HEADER_BYTES - META_PIECE_NUMBER_BYTES;
-    struct bytes key = bytes_of(at + ROW_KEY_HEADER_BYTES, key_bytes);
-    return filter->keeps(filter->context, meta_key_u32(at + sizeof(uint16_t)), key);
+    if (!meta_key_put_bytes(&key, at, name->mv_size - META_PIECE_NUMBER_BYTES)) return false;
+    if (meta_key_u16(at + key.bytes) > 0) {
+        MDB_val first = key_piece(&key, 0), data;
+        return mdb_get(batch->txn, batch->meta->dbis[ROWS], &first, &data) == 0;
+    }
+    struct bytes row = bytes_of(at + ROW_KEY_HEADER_BYTES, key.bytes - ROW_KEY_HEADER_BYTES);
+    return filter->keeps(filter->context, meta_key_u32(at + sizeof(uint16_t)), row);
 }
 
 /* Piece by piece, whatever is in it: what is damaged can be removed, too. */
@@ -360,7 +352,7 @@ static enum fst_status pieces_filter(struct meta_batch *batch, enum database dat
         bool is_inside =
             name.mv_size >= prefix.bytes && memcmp(name.mv_data, prefix.data, prefix.bytes) == 0;
         if (!is_inside) break;
-        if (piece_is_kept(filter, &name)) {
+        if (piece_is_kept(batch, filter, &name)) {
             result = mdb_cursor_get(cursor, &name, &data, MDB_NEXT);
             continue;
         }
@@ -444,7 +436,7 @@ __attribute__((format(printf, 4, 5))) static enum fst_status damage(struct fst_e
 /* M1 of one piece, and that it says a possible length. */
 static enum fst_status piece_check(enum database database, const MDB_val *key, const MDB_val *piece,
                                    struct fst_error *error) {
-    if (piece->mv_size < PIECE_HEADER_BYTES) {
+    if (piece->mv_size < META_PIECE_HEADER_BYTES) {
         return damage(error, database, key, "a piece of %zu bytes", piece->mv_size);
     }
     if (load_u64(piece->mv_data) != piece_checksum(database, key, piece->mv_data, piece->mv_size)) {
@@ -482,14 +474,14 @@ static enum fst_status value_append(struct reading *reading, enum database datab
         return damage(reading->error, database, &name, "a piece is missing");
     if (result != 0) return failure(reading->error, "read", result);
     FST_TRY(piece_check(database, &name, &piece, reading->error));
-    size_t max = piece_bytes_max(key->bytes);
+    size_t max = meta_piece_bytes_max(key->bytes);
     size_t offset = number * max;
     size_t expected = value_bytes - offset < max ? value_bytes - offset : max;
     if (load_u32((const uint8_t *)piece.mv_data + sizeof(uint64_t)) != value_bytes ||
-        piece.mv_size != PIECE_HEADER_BYTES + expected) {
+        piece.mv_size != META_PIECE_HEADER_BYTES + expected) {
         return damage(reading->error, database, &name, "a piece of another value");
     }
-    memcpy(reading->value.memory + offset, (const uint8_t *)piece.mv_data + PIECE_HEADER_BYTES,
+    memcpy(reading->value.memory + offset, (const uint8_t *)piece.mv_data + META_PIECE_HEADER_BYTES,
            expected);
     return FST_OK;
 }
@@ -503,13 +495,13 @@ static enum fst_status value_read(struct reading *reading, enum database databas
     size_t value_bytes = load_u32(data + sizeof(uint64_t));
     struct meta_key key = {.bytes = name->mv_size - META_PIECE_NUMBER_BYTES};
     memcpy(key.data, name->mv_data, key.bytes);
-    uint32_t count = pieces_count(key.bytes, value_bytes);
+    uint32_t count = meta_pieces_count(key.bytes, value_bytes);
     if (count == 1) {
-        if (first->mv_size != PIECE_HEADER_BYTES + value_bytes) {
+        if (first->mv_size != META_PIECE_HEADER_BYTES + value_bytes) {
             return damage(reading->error, database, name, "expected %zu bytes, found %zu",
-                          value_bytes, first->mv_size - PIECE_HEADER_BYTES);
+                          value_bytes, first->mv_size - META_PIECE_HEADER_BYTES);
         }
-        reading->value.bytes = bytes_of(data + PIECE_HEADER_BYTES, value_bytes);
+        reading->value.bytes = bytes_of(data + META_PIECE_HEADER_BYTES, value_bytes);
         return FST_OK;
     }
     FST_TRY(value_grow(&reading->value, value_bytes, reading->error));
@@ -631,9 +623,9 @@ static enum fst_status piece_belongs(struct reading *reading, enum database data
     MDB_val first_name = key_piece(&key, 0), first;
     int result = mdb_get(reading->txn, reading->meta->dbis[database], &first_name, &first);
     if (result != 0 && result != MDB_NOTFOUND) return failure(reading->error, "read", result);
-    if (result == 0 && first.mv_size >= PIECE_HEADER_BYTES) {
+    if (result == 0 && first.mv_size >= META_PIECE_HEADER_BYTES) {
         size_t value_bytes = load_u32((const uint8_t *)first.mv_data + sizeof(uint64_t));
-        if (number < pieces_count(key.bytes, value_bytes)) return FST_OK;
+        if (number < meta_pieces_count(key.bytes, value_bytes)) return FST_OK;
     }
     return damage(reading->error, database, name, "a piece without its value");
 }

@@ -4,6 +4,11 @@
 
 #include "base/assert.h"
 
+static_assert(META_VALUE_BYTES_MAX /
+                      (META_KEY_AND_PIECE_BYTES - META_KEY_ROOM_BYTES - META_PIECE_HEADER_BYTES) <
+                  UINT16_MAX,
+              "pieces are numbered in 16 bits");
+
 void meta_key_put_u16(struct meta_key *key, uint16_t value) {
     key->data[key->bytes++] = (uint8_t)(value >> 8);
     key->data[key->bytes++] = (uint8_t)value;
@@ -36,6 +41,15 @@ uint32_t meta_key_u32(const uint8_t *at) {
 
 uint64_t meta_key_u64(const uint8_t *at) {
     return (uint64_t)meta_key_u32(at) << 32 | meta_key_u32(at + 4);
+}
+
+size_t meta_piece_bytes_max(size_t key_bytes) {
+    return META_KEY_AND_PIECE_BYTES - key_bytes - META_PIECE_NUMBER_BYTES - META_PIECE_HEADER_BYTES;
+}
+
+uint32_t meta_pieces_count(size_t key_bytes, size_t value_bytes) {
+    size_t max = meta_piece_bytes_max(key_bytes);
+    return value_bytes <= max ? 1 : (uint32_t)((value_bytes + max - 1) / max);
 }
 
 void meta_parts_copy(const struct bytes *parts, uint32_t parts_count, size_t offset, uint8_t *out,

@@ -251,6 +251,46 @@ static void partition_remove(struct meta_batch *batch, struct oracle *oracle, ui
     assert_int_equal(meta_remove_clients(batch, p), FST_OK);
 }
 
+/* Says no once, and yes from then on; or the other way round. */
+struct changing {
+    bool first;
+    uint32_t asked;
+};
+
+static bool changes_its_answer(void *context, uint32_t view_id, struct bytes key) {
+    (void)view_id;
+    (void)key;
+    struct changing *changing = context;
+    return (changing->asked++ == 0) == changing->first;
+}
+
+/* A row of several pieces goes or stays as a whole, though what the filter looks at changes. */
+static void test_a_row_is_kept_whole(void **state) {
+    (void)state;
+    struct folder folder;
+    struct fst_error error;
+    uint8_t data[6000];
+    fill(data, sizeof data, 1);
+    folder_init(&folder, MAP_BYTES);
+    for (int first = 0; first <= 1; first++) {
+        struct changing changing = {.first = first == 1};
+        const struct meta_filter filter = {.context = &changing, .keeps = changes_its_answer};
+        const struct meta_row row = {.view_id = 1,
+                                     .lsn = 1,
+                                     .key = bytes_of("key", 3),
+                                     .image = bytes_of(data, sizeof data),
+                                     .heap = bytes_of(data, 0)};
+        struct meta_batch *batch = batch_begin(&folder);
+        assert_int_equal(meta_put_row(batch, &row), FST_OK);
+        assert_int_equal(meta_remove_rows(batch, 0, &filter), FST_OK);
+        batch_commit(batch);
+        assert_int_equal(changing.asked, 1);
+        assert_int_equal(meta_check(folder.meta, &error), FST_OK);
+        assert_int_equal(meta_rows_count(folder.meta) > 0, first);
+    }
+    folder_deinit(&folder);
+}
+
 /* What a visit saw, to be compared with the oracle. */
 struct seen {
     struct oracle *oracle;
@@ -665,6 +705,7 @@ int main(void) {
         cmocka_unit_test(test_done_epoch),
         cmocka_unit_test(test_values_of_every_size),
         cmocka_unit_test(test_matches_an_oracle),
+        cmocka_unit_test(test_a_row_is_kept_whole),
         cmocka_unit_test(test_a_full_map_is_a_status),
         cmocka_unit_test(test_sizes_past_the_limit),
         cmocka_unit_test(test_opens_what_is_there_or_says_why_not),
