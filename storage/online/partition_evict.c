@@ -184,7 +184,7 @@ static bool any_evicts(const struct catalog *catalog) {
 }
 
 /* Goes to the next extent. After the last one a lap is over: if no row was met that can ever go,
- * the hand rests until rows are refused. */
+ * the hand rests until one comes, or rows are refused. */
 static void hand_advance(struct partition *partition, const struct catalog *catalog) {
     const struct slabs *slabs = &partition->slabs;
     struct hand *hand = &partition->hand;

@@ -265,6 +265,9 @@ enum fst_status partition_set_row(struct partition *partition, const struct part
         values_free(partition, &row, &old);
         return status;
     }
+    /* A row that can go: worth another lap. */
+    if (put->view->evicts && row.revision < VIEW_REVISION_EVICTED)
+        partition->hand.is_resting = false;
     revision_count(partition, row.revision, 1);
     if (place) revision_count(partition, old.revision, -1);
     values_free(partition, &old, &row);
