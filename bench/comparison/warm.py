@@ -75,14 +75,14 @@ class Tiers:
         self.run(LOAD, keys, self.measure)
         after = status_of(self.server)
         read = after["keys_read"] - before["keys_read"]
-        return 1 - (after["warm_reads"] - before["warm_reads"]) / read, after
+        return 1 - (after["warm_rows"] - before["warm_rows"]) / read, after
 
     def latency(self, keys):
         """Microseconds by quantile of single reads, one at a time, and the share from disk."""
         before = status_of(self.server)
         result = self.run(ALONE, keys, self.measure)
         after = status_of(self.server)
-        warm = (after["warm_reads"] - before["warm_reads"]) / (
+        warm = (after["warm_rows"] - before["warm_rows"]) / (
             after["keys_read"] - before["keys_read"])
         return result["read_us"], warm
 

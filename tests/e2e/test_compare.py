@@ -160,14 +160,14 @@ def test_the_ideal_hit_rate_is_that_of_the_keys_read_most():
 
 def test_the_tiers_are_told_apart_by_the_counters_of_the_server(monkeypatch):
     """A server of 1000 rows, of which 800 are evicted, that finds 90 of 100 keys in memory."""
-    counts = {"keys_read": 0, "warm_reads": 0, "rows": 1000, "rows_evicted_now": 800}
+    counts = {"keys_read": 0, "warm_rows": 0, "rows": 1000, "rows_evicted_now": 800}
     counts.update(rows_evicted=900, rows_promoted=100)
     calls = []
 
     def run(server, arguments, **_):
         calls.append(arguments)
         counts["keys_read"] += 100
-        counts["warm_reads"] += 100 if "--first" in arguments else 10
+        counts["warm_rows"] += 100 if "--first" in arguments else 10
         return {"read_us": {"p50": 4.0, "p99": 40.0}}
 
     monkeypatch.setattr(warm, "status_of", lambda server: dict(counts))
