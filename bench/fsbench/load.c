@@ -23,6 +23,7 @@ enum {
     NS_PER_US = 1000,
     WAIT_NS_MAX = 20 * 1000 * 1000,
     REPORT_TURNS = 64,
+    PAUSE_NS = 10 * 1000 * 1000, /* after a server had no room for rows of a fill */
 };
 
 static const uint64_t drain_ns_max = UINT64_C(30) * 1000 * 1000 * 1000;
@@ -38,6 +39,12 @@ struct connection {
     uint32_t tail_bytes;
     uint8_t *kept; /* what the socket would not take */
     size_t kept_bytes, kept_sent, kept_room;
+};
+
+/* Rows next to each other. */
+struct stretch {
+    uint64_t first;
+    uint32_t count;
 };
 
 struct load {
@@ -59,10 +66,14 @@ struct load {
     uint64_t begin_ns, end_ns; /* what is answered from begin to end is counted */
     struct schedule schedule;  /* of an open loop */
     struct series series;
-    bool is_all_sent;  /* open loop: nothing more is sent, the end has come */
-    uint64_t idle_ns;  /* open loop: spent looking at sockets in vain */
-    uint64_t next_row; /* of a phase that writes all rows */
-    uint64_t next_new; /* of writes of new rows, over all phases */
+    bool is_all_sent;      /* open loop: nothing more is sent, the end has come */
+    uint64_t idle_ns;      /* open loop: spent looking at sockets in vain */
+    uint64_t next_row;     /* of a phase that writes all rows */
+    struct stretch *again; /* rows of it that the server had no room for yet; room for all slots */
+    uint32_t again_count;
+    uint64_t pause_ns;    /* no such row is sent before; 0: none waits */
+    uint64_t progress_ns; /* when a request was served last */
+    uint64_t next_new;    /* of writes of new rows, over all phases */
     uint64_t in_flight_count;
     uint32_t turn_connection; /* open loop: whose turn it is */
 };
@@ -96,24 +107,38 @@ static bool is_open_loop(const struct load *load) {
     return load->phase->rate > 0;
 }
 
-static bool has_more(const struct load *load, uint64_t now_ns) {
+/* Whether requests are still to come, now or later. */
+static bool is_unfinished(const struct load *load, uint64_t now_ns) {
     if (is_open_loop(load)) return !load->is_all_sent;
-    if (is_sequential(load)) return load->next_row < load->phase->rows_count;
+    if (is_sequential(load))
+        return load->again_count > 0 || load->next_row < load->phase->rows_count;
     return now_ns < load->end_ns;
+}
+
+static bool has_more(const struct load *load, uint64_t now_ns) {
+    return is_unfinished(load, now_ns) && now_ns >= load->pause_ns;
+}
+
+/* The rows that a phase of all rows asks for next. */
+static struct stretch stretch_take(struct load *load, uint32_t count_max) {
+    if (load->again_count > 0) return load->again[--load->again_count];
+    uint64_t left = load->phase->rows_count - load->next_row;
+    struct stretch rows = {.first = load->next_row, .count = count_max};
+    if (left < rows.count) rows.count = (uint32_t)left;
+    load->next_row += rows.count;
+    return rows;
 }
 
 static struct request request_make(struct load *load, uint64_t begin_ns) {
     struct request request = {.begin_ns = begin_ns, .sent_ns = begin_ns, .is_busy = true};
     request.version = (int64_t)(begin_ns / NS_PER_US) + load->real_minus_mono;
     if (is_sequential(load)) {
-        uint64_t left = load->phase->rows_count - load->next_row;
         request.is_sequential = true;
         request.is_write = !load->phase->is_read_back;
-        request.seed = load->next_row;
-        request.keys_count =
-            request.is_write ? load->options.rows_per_write : load->options.keys_per_read;
-        if (left < request.keys_count) request.keys_count = (uint32_t)left;
-        load->next_row += request.keys_count;
+        struct stretch rows = stretch_take(load, request.is_write ? load->options.rows_per_write
+                                                                  : load->options.keys_per_read);
+        request.seed = rows.first;
+        request.keys_count = rows.count;
         return request;
     }
     request.seed = random_get(load);
@@ -264,6 +289,17 @@ static uint32_t missing_count(const struct load *load, const struct request *req
     return count;
 }
 
+/* A server that has no room for the moment is asked again, in a phase that must have all rows. */
+static bool is_asked_again(struct load *load, const struct request *request,
+                           const struct reply *reply, uint64_t now_ns) {
+    if (!is_sequential(load) || reply->answer != REPLY_REFUSED) return false;
+    if (reply->status != FST_OVERLOADED) return false;
+    load->again[load->again_count++] =
+        (struct stretch){.first = request->seed, .count = request->keys_count};
+    load->pause_ns = now_ns + PAUSE_NS;
+    return true;
+}
+
 static void reply_count(struct load *load, const struct request *request, const struct reply *reply,
                         uint64_t now_ns) {
     struct load_result *result = load->result;
@@ -296,6 +332,11 @@ static enum fst_status reply_take(struct load *load, struct connection *connecti
     if (reply->slot >= load->options.depth || !connection->requests[reply->slot].is_busy)
         return fst_error_set(error, FST_CORRUPT, "a reply to no request, id %u", reply->slot);
     const struct request *request = &connection->requests[reply->slot];
+    if (is_asked_again(load, request, reply, now_ns)) {
+        slot_free(load, connection, reply->slot);
+        return FST_OK;
+    }
+    load->progress_ns = now_ns;
     if (reply->answer == REPLY_REFUSED) {
         refusal_complain(load, reply);
     } else if (!reply_is_right(load, request, reply)) {
@@ -417,12 +458,25 @@ static enum fst_status turn_run(struct load *load, uint64_t *now_ns, struct fst_
     return FST_OK;
 }
 
-static enum fst_status turns_run(struct load *load, struct fst_error *error) {
-    uint64_t now_ns = clock_ns();
+/* Closed loop: the first requests of all connections, and those after a pause. */
+static enum fst_status connections_fill(struct load *load, uint64_t now_ns,
+                                        struct fst_error *error) {
+    load->pause_ns = 0;
     for (uint32_t i = 0; !is_open_loop(load) && i < load->options.connections_count; i++)
         FST_TRY(connection_fill(load, &load->connections[i], now_ns, error));
-    for (uint64_t turn = 0; has_more(load, now_ns) || load->in_flight_count > 0; turn++) {
+    return FST_OK;
+}
+
+static enum fst_status turns_run(struct load *load, struct fst_error *error) {
+    uint64_t now_ns = clock_ns();
+    load->progress_ns = now_ns;
+    FST_TRY(connections_fill(load, now_ns, error));
+    for (uint64_t turn = 0; is_unfinished(load, now_ns) || load->in_flight_count > 0; turn++) {
         FST_TRY(turn_run(load, &now_ns, error));
+        if (load->pause_ns && now_ns >= load->pause_ns)
+            FST_TRY(connections_fill(load, now_ns, error));
+        if (load->again_count > 0 && now_ns > load->progress_ns + drain_ns_max)
+            return fst_error_set(error, FST_OVERLOADED, "the server refuses all rows for 30 s");
         series_advance(&load->series, now_ns);
         report_put(load, turn);
         if (!is_sequential(load) && now_ns > load->end_ns + drain_ns_max)
@@ -435,6 +489,7 @@ static enum fst_status turns_run(struct load *load, struct fst_error *error) {
 static void phase_init(struct load *load, const struct load_phase *phase, uint64_t now_ns) {
     load->phase = phase;
     load->next_row = 0;
+    load->again_count = 0;
     load->idle_ns = 0;
     load->is_all_sent = false;
     load->begin_ns = now_ns + phase->warmup_ns;
@@ -509,7 +564,9 @@ static enum fst_status buffers_open(struct load *load, struct fst_error *error) 
     if (load->receive_room < RECEIVE_BYTES_MIN) load->receive_room = RECEIVE_BYTES_MIN;
     load->receive = malloc(load->receive_room);
     load->scratch = malloc((size_t)load->dialect->request_bytes_max * load->options.depth);
-    if (load->receive && load->scratch) return FST_OK;
+    load->again =
+        calloc((size_t)load->options.connections_count * load->options.depth, sizeof *load->again);
+    if (load->receive && load->scratch && load->again) return FST_OK;
     return fst_error_set(error, FST_NO_MEMORY, "no memory for buffers");
 }
 
@@ -563,6 +620,7 @@ void load_close(struct load *load) {
     }
     if (load->epoll >= 0) close(load->epoll);
     free(load->connections);
+    free(load->again);
     free(load->receive);
     free(load->scratch);
     free(load);

@@ -85,9 +85,10 @@ FST_MUST_USE enum fst_status load_open(const struct load_options *options, struc
                                        struct load **load_out, struct fst_error *error);
 void load_close(struct load *load);
 
-/* Runs to the end and waits for what is in flight. FST_CLOSED when the server went away,
- * FST_CORRUPT when it sent no reply, FST_TIMEOUT when replies stay out. Wrong values are counted,
- * not failed. */
+/* Runs to the end and waits for what is in flight. A phase of all rows asks again for those that
+ * are refused with OVERLOADED, and fails with it when none is served for 30 s. FST_CLOSED when the
+ * server went away, FST_CORRUPT when it sent no reply, FST_TIMEOUT when replies stay out. Wrong
+ * values are counted, not failed. */
 FST_MUST_USE enum fst_status load_run(struct load *load, const struct load_phase *phase,
                                       struct load_result *result_out, struct fst_error *error);
 

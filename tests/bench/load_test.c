@@ -334,6 +334,19 @@ static void test_sampling_finds_spoiled_values(void **state) {
     fake_server_close(bench.server);
 }
 
+/* A server that has no room for the moment gets the same rows again, until it has all of them. */
+static void test_a_fill_asks_an_overloaded_server_again(void **state) {
+    (void)state;
+    bench_serve(
+        &(struct fake_options){.features_count = FEATURES, .fault = FAKE_REFUSE, .fault_every = 3});
+    bench_fill();
+    assert_int_equal(bench.result.keys_count, KEYS);
+    assert_int_equal(bench.result.refused_count, 0);
+    for (uint64_t key = 0; key < KEYS; key++)
+        assert_int_not_equal(fake_server_version(bench.server, key), 0);
+    fake_server_close(bench.server);
+}
+
 /* Writes of new rows take the keys behind those that are read, each once, over all phases. */
 static void test_new_rows_are_written_in_order(void **state) {
     (void)state;
@@ -470,6 +483,7 @@ int main(void) {
         cmocka_unit_test(test_a_backlog_is_not_worked_off),
         cmocka_unit_test(test_faults_are_noticed),
         cmocka_unit_test(test_sampling_finds_spoiled_values),
+        cmocka_unit_test(test_a_fill_asks_an_overloaded_server_again),
         cmocka_unit_test(test_new_rows_are_written_in_order),
         cmocka_unit_test(test_deadlines_are_sent_and_timeouts_counted),
         cmocka_unit_test(test_late_answers_are_counted),
