@@ -267,6 +267,114 @@ static void test_now(void **state) {
     bench_deinit(&b);
 }
 
+static enum fst_status row_visit(void *context, const struct partition_row *row) {
+    (void)context, (void)row;
+    return FST_OK;
+}
+
+static enum fst_status removed_visit(void *context, uint32_t view_id, struct bytes key) {
+    (void)context, (void)view_id, (void)key;
+    return FST_OK;
+}
+
+static enum fst_status client_visit(void *context, uint64_t client_id, uint64_t sequence,
+                                    uint64_t recent) {
+    (void)context, (void)client_id, (void)sequence, (void)recent;
+    return FST_OK;
+}
+
+/* A checkpoint, and then no row of profile is in memory. */
+static void profile_evict(struct bench *b) {
+    const struct partition_visitor visitor = {
+        .row = row_visit, .removed = removed_visit, .client = client_visit};
+    for (uint32_t p = 0; p < GET_FIXTURE_PARTITIONS; p++) {
+        struct partition *partition = b->store.partitions[p];
+        assert_int_equal(partition_visit(partition, false, &b->fixture->catalog, &visitor), FST_OK);
+        partition_visit_end(partition, true);
+        for (int lap = 0; lap < 3; lap++) {
+            (void)partition_evict(partition, &b->fixture->catalog, UINT32_MAX);
+        }
+    }
+}
+
+/* Reads customer 1 with what is in hand; what is wanted is given back. */
+static struct get_request evicted_get(struct bench *b, const struct read_plan *plan,
+                                      struct warm_rows *in_hand, uint8_t *rows) {
+    static const int64_t key = 1;
+    static struct warm_budget budget = {.limit_bytes = 1 << 20};
+    struct get_request request = {.reply = {.plan = plan, .keys_count = 1, .out = rows},
+                                  .as_of_us = NOW_US,
+                                  .keys = (const uint8_t *)&key,
+                                  .keys_bytes = sizeof key,
+                                  .rows_found_total = &b->store.found,
+                                  .in_hand = in_hand,
+                                  .wanted.budget = &budget};
+    if (in_hand) in_hand->cursor = 0;
+    get_batch_put(&b->store.batch, &request);
+    get_batch_run(&b->store.batch);
+    return request;
+}
+
+/* Between asking for an evicted row and having it the row may change. In hand it counts only while
+ * it is the one that is evicted; when LMDB should have had it and had not, something is damaged. */
+static void test_evicted_rows_change(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b);
+    struct view *view = catalog_fixture_view(b.fixture, FIXTURE_PROFILE);
+    view->evicts = true;
+    struct read_plan *plan = plan_make(&b, (const char *[]){"t.profile:score", NULL});
+    _Alignas(8) uint8_t rows[256];
+    struct newest row = {.is_there = true, .revision = 1, .event_us = 5, .score = 2.5};
+    profile_write(&b, 1, &row);
+    profile_evict(&b);
+
+    struct get_request request = evicted_get(&b, plan, NULL, rows);
+    assert_true(request.is_missing && b.store.batch.has_void);
+    assert_int_equal(request.status, FST_OK);
+    assert_int_equal(request.wanted.count, 1);
+    struct warm_rows in_hand = request.wanted;
+    assert_int_equal(load_i64(warm_rows_name(&in_hand, &in_hand.rows[0]).data), 1);
+
+    /* Not found, and still evicted: LMDB has lost it. Bytes that are no row of the view. */
+    request = evicted_get(&b, plan, &in_hand, rows);
+    assert_int_equal(request.status, FST_CORRUPT);
+    assert_ptr_equal(request.fault, &in_hand.rows[0]);
+    warm_rows_deinit(&request.wanted);
+    const struct meta_row wrong = {
+        .revision = 1, .lsn = in_hand.rows[0].want.lsn, .image = {.data = rows, .bytes = 24}};
+    warm_rows_put(&in_hand, &in_hand.rows[0], &wrong);
+    request = evicted_get(&b, plan, &in_hand, rows);
+    assert_int_equal(request.status, FST_CORRUPT);
+    warm_rows_deinit(&request.wanted);
+
+    /* A newer row in memory is the answer, whatever is in hand. */
+    row.event_us = 6;
+    row.score = 3.5;
+    profile_write(&b, 1, &row);
+    request = evicted_get(&b, plan, &in_hand, rows);
+    assert_false(request.is_missing);
+    assert_int_equal(request.status, FST_OK);
+    assert_int_equal(request.wanted.count, 0);
+    enum fst_status status;
+    bool is_null;
+    double score;
+    memcpy(&score, cell_at(plan, rows, 0, &status, &is_null), sizeof score);
+    assert_true(status == FST_OK && !is_null && score == 3.5);
+
+    /* Evicted, too: it has to be asked for. */
+    profile_evict(&b);
+    request = evicted_get(&b, plan, &in_hand, rows);
+    assert_true(request.is_missing);
+    assert_int_equal(request.status, FST_OK);
+    assert_int_equal(request.wanted.count, 1);
+    assert_true(request.wanted.rows[0].want.lsn > in_hand.rows[0].want.lsn);
+    warm_rows_deinit(&request.wanted);
+    warm_rows_deinit(&in_hand);
+    read_plan_destroy(plan);
+    bench_deinit(&b);
+}
+
 /* More keys than one batch holds, several views, keys in any order and repeated. */
 static void test_more_than_one_batch(void **state) {
     (void)state;
@@ -302,6 +410,7 @@ int main(void) {
         cmocka_unit_test(test_random_profiles),
         cmocka_unit_test(test_ttl),
         cmocka_unit_test(test_now),
+        cmocka_unit_test(test_evicted_rows_change),
         cmocka_unit_test(test_more_than_one_batch),
     };
     return cmocka_run_group_tests_name("query/get", tests, NULL, NULL);

@@ -335,6 +335,31 @@ static void test_budget_full(void **state) {
     world_destroy(world);
 }
 
+/* Where rows may leave memory, a row that finds no room may be sent again; unless the eviction went
+ * around and met none that can go. */
+static void test_budget_full_of_rows_that_may_leave(void **state) {
+    (void)state;
+    struct world *world = world_create(PLENTY);
+    struct shard_fixture *fixture = world->fixture;
+    struct write_origin origin = {.is_durable = true};
+    struct view *plain = (struct view *)(uintptr_t)fixture->plain;
+    plain->evicts = true;
+    fixture->engine->budget.limit_bytes = 0;
+    one_take(world, plain, &origin, 1, 62);
+    world_finish(world);
+    assert_int_equal(world->statuses_count[FST_OVERLOADED], 1);
+    assert_int_equal(world->statuses_count[FST_FULL], 0);
+    for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
+        assert_int_equal(partition_evict(fixture->partitions[p], fixture->catalog, UINT32_MAX), 0);
+    }
+    one_take(world, plain, &origin, 1, 62);
+    world_finish(world);
+    assert_int_equal(world->statuses_count[FST_OVERLOADED], 1);
+    assert_int_equal(world->statuses_count[FST_FULL], 1);
+    world_check_log(world, 0);
+    world_destroy(world);
+}
+
 /* No file to go on in: once it is known that the disk is full, what was taken and what comes is
  * told so, as if it had never come; and all goes on when there is room again. */
 static void test_disk_full(void **state) {
@@ -631,6 +656,7 @@ int main(void) {
         cmocka_unit_test(test_repetition_needs_no_other_write),
         cmocka_unit_test(test_group_full),
         cmocka_unit_test(test_budget_full),
+        cmocka_unit_test(test_budget_full_of_rows_that_may_leave),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_disk_full_forgets_sequences),
         cmocka_unit_test(test_disk_full_keeps_shown_rows),
