@@ -197,6 +197,13 @@ static int online_measure(struct online_settings *settings, double write_share) 
     benchmark.read_back = benchmark.fill;
     benchmark.read_back.verify = LOAD_VERIFY_ALL;
     benchmark.read_back.keys_per_read = benchmark.fill.rows_per_write;
+    if (settings->evict) {
+        /* Where a part of a write is refused, writing all of it again would keep the rest in use,
+         * and nothing could leave memory. */
+        benchmark.fill.connections_count = benchmark.measure.connections_count;
+        benchmark.fill.depth = benchmark.measure.depth;
+        benchmark.fill.rows_per_write = 1;
+    }
     benchmark.sizes = read_sizes_of(settings);
     return benchmark_run(&benchmark);
 }
