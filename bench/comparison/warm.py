@@ -11,6 +11,7 @@ from comparison.servers import BUILD, Failed, fsd_arguments, say
 CASES = ["warm_zipf", "warm_set", "warm_p50", "warm_p99"]
 SERVER = "fstore-warm"
 MEMORY_MIB, MEMORY_MIB_QUICK = 1024, 64
+PARTITION_MIB = 16
 TIMES, ROW_BYTES = 5, 450  # of the memory; of a row with its part of the index
 SETTLE_SECONDS, MEASURE_SECONDS = 60.0, 20.0
 SETTLE_SECONDS_QUICK, MEASURE_SECONDS_QUICK = 2.0, 1.0
@@ -21,8 +22,11 @@ ALONE = ["online", "--connections", "1", "--depth", "1"]
 
 
 def fsd_warm_arguments(port, folder, mib):
-    """A store of its own."""
-    arguments = fsd_arguments(port, folder, ["--memory", "%dM" % mib])
+    """A store of its own, with partitions of 16 MiB: a place of one size is of no use to another,
+    and in few MiB there is little choice."""
+    partitions = max(1, min(64, mib // PARTITION_MIB))
+    arguments = fsd_arguments(port, folder, ["--memory", "%dM" % mib,
+                                             "--partitions", str(partitions)])
     arguments[arguments.index("--data") + 1] += "-warm"
     return arguments
 
