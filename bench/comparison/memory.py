@@ -20,12 +20,13 @@ Peers
 import json
 import os
 import subprocess
+import time
 
 from comparison import warm
 from comparison.growth import factor, growth_measure
 from comparison.meter import Meter
 from comparison.report import line_make
-from comparison.servers import BUILD, Failed, folder_bytes, fsd_arguments, redis_arguments
+from comparison.servers import BUILD, Failed, folder_bytes, fsd_arguments, redis_arguments, say
 
 CASES = ["rss50", "growth_p999"] + warm.CASES
 ROUNDS, ENTITIES, ENTITIES_QUICK = 1, 1000000, 200000
@@ -93,6 +94,9 @@ def compare(bench):
     if {"rss50", "growth_p999"} & set(options.cases):
         lines += growing_lines(meter)
     if set(warm.CASES) & set(options.cases):
-        lines += warm.warm_measure(meter, options.cases)
+        if lines and time.monotonic() > options.deadline - warm.QUICK_SECONDS:
+            say("no time left for the warm tier in a quick run: --cases %s" % ",".join(warm.CASES))
+        else:
+            lines += warm.warm_measure(meter, options.cases)
     options.method = "filled once"
     return lines

@@ -12,6 +12,7 @@ CASES = ["warm_zipf", "warm_set", "warm_p50", "warm_p99"]
 SERVER = "fstore-warm"
 MEMORY_MIB, MEMORY_MIB_QUICK = 1024, 64
 PARTITION_MIB = 16
+QUICK_SECONDS = 40  # that filling and measuring take, about, with --quick
 TIMES, ROW_BYTES = 5, 450  # of the memory; of a row with its part of the index
 SETTLE_SECONDS, MEASURE_SECONDS = 60.0, 20.0
 SETTLE_SECONDS_QUICK, MEASURE_SECONDS_QUICK = 2.0, 1.0
