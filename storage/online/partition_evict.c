@@ -41,7 +41,9 @@ static uint64_t room_bytes(const struct partition *partition) {
     return bytes > partition->flying_bytes ? bytes - partition->flying_bytes : 0;
 }
 
+/* Without an extent for what evicting takes there may be no way to make room later. */
 static bool is_room_short(const struct partition *partition) {
+    if (slabs_pool_extents(&partition->slabs) == 0 && partition->hand.is_needed) return true;
     uint64_t wanted_bytes = room_wanted_bytes(partition);
     if (partition->hand.is_evicting) wanted_bytes *= ENOUGH_ROOMS;
     return room_bytes(partition) < wanted_bytes;
@@ -110,7 +112,7 @@ static bool stub_fits(const struct partition *partition, const struct view *view
     const struct slabs *slabs = &partition->slabs;
     uint32_t bytes = row_stored_bytes(&view->bare);
     if (slabs_free_places(slabs, SLAB_ROWS, bytes) > 0) return true;
-    if (slabs_pool_extents(slabs) > 0) return true;
+    if (slabs_pool_extents(slabs) > 0 || partition->hand.may_exceed) return true;
     const struct partition_budget *budget = partition->options.budget;
     uint64_t most_bytes = budget->limit_bytes + budget->limit_bytes / OVER_PART +
                           OVER_EXTENTS * (uint64_t)TABLE_EXTENT_BYTES;
@@ -137,9 +139,12 @@ static enum fst_status row_pass(struct partition *partition, const struct catalo
     }
     if (was_used) return FST_NOT_FOUND;
     if (!partition_can_evict(partition, view_layout(view, stored_revision(state)))) return FST_BUSY;
-    if (!stub_fits(partition, view)) return FST_FULL;
-    enum fst_status status = row_evict(partition, view, row);
+    enum fst_status status =
+        stub_fits(partition, view) ? row_evict(partition, view, row) : FST_FULL;
+    if (status == FST_FULL) hand->lap_full += 1;
     if (status != FST_OK) return status;
+    hand->lap_evicted += 1;
+    hand->may_exceed = false;
     hand->live_count -= 1;
     hand->unkept_run = 0;
     return FST_OK;
@@ -201,7 +206,10 @@ static void hand_advance(struct partition *partition, const struct catalog *cata
     hand->is_vain = hand->lap_count == 0;
     hand->is_resting = hand->is_vain;
     if (hand->is_resting) partition->is_refusing = false;
+    hand->may_exceed = hand->lap_full > 0 && hand->lap_evicted == 0;
     hand->lap_count = 0;
+    hand->lap_evicted = 0;
+    hand->lap_full = 0;
 }
 
 /* Whether the hand, which has begun anew since, is back where it was. */

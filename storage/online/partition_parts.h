@@ -22,11 +22,14 @@ struct hand {
     uint32_t live_count;    /* rows of the extent */
     uint32_t unkept_count;  /* of these, LMDB lacks */
     uint64_t lap_count;     /* rows that went, will go at the next lap, or could but for LMDB */
+    uint64_t lap_evicted;   /* rows that went in the lap so far */
+    uint64_t lap_full;      /* rows that could not, for want of a place for what is left of them */
     uint64_t kept_lsn;      /* of the table, when unkept_run began */
     uint64_t unkept_run;    /* rows that LMDB lacks, seen since the last that went */
     bool is_evicting;       /* it goes on until there is room to spare */
     bool is_resting;        /* a lap was in vain */
     bool is_vain;           /* the last one was */
+    bool may_exceed;        /* a lap was in vain for that: one extent more is taken */
     bool is_needed;         /* there are views that evict */
 };
 
