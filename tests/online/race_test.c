@@ -261,7 +261,11 @@ static void race_run(struct race *race, uint32_t steps) {
         assert_int_equal(pthread_create(&threads[i], NULL, reader_run, &readers[i]), 0);
     }
     assert_int_equal(pthread_create(&threads[race->readers_count], NULL, visitor_run, race), 0);
-    for (uint32_t step = 0; step < steps; step++) write_step(race, &random, ++lsn);
+    bool is_done = false; /* Rows go only after a visit: it may be late. */
+    for (uint32_t step = 0; !is_done; step++) {
+        write_step(race, &random, ++lsn);
+        is_done = step >= steps && (!race->evicts || race->promoted > 0);
+    }
     atomic_store(&race->is_over, true);
     for (uint32_t i = 0; i <= race->readers_count; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -276,7 +280,6 @@ static void race_run(struct race *race, uint32_t steps) {
     assert_int_equal(race->rows_missed, 0);
     assert_int_equal(race->rows_old, 0);
     if (race->keys == KEYS_MAX) assert_true(stats.splits > 10);
-    if (race->evicts) assert_true(race->evicted > 0 && race->promoted > 0);
     online_fixture_check(race->fixture);
     online_fixture_destroy(race->fixture);
 }
