@@ -622,6 +622,31 @@ static void test_restore_after_rows_that_stay(void **state) {
     online_fixture_destroy(fixture);
 }
 
+/* The next process has half the memory, and the table is as it was: rows make way for others in the
+ * places that are there. */
+static void test_far_beyond_the_limit(void **state) {
+    (void)state;
+    enum { COUNT = 20000, OTHERS = 30000, MORE_BYTES = 4 * 65536 };
+    struct online_fixture *fixture = rows_make(VIEW_WIDE, COUNT);
+    (void)visit(fixture, false, true);
+    online_fixture_reopen(fixture);
+    assert_int_equal(fixture->origin, PARTITION_MAPPED);
+    uint64_t used_bytes = fixture->budget.used_bytes;
+    fixture->budget.limit_bytes = used_bytes / 2;
+    for (int64_t key = COUNT, tries = 0; key < COUNT + OTHERS; tries++) {
+        assert_true(tries < 4 * OTHERS);
+        struct row_spec spec = spec_of(VIEW_WIDE, key, 100);
+        key += row_write(fixture, &spec, (uint64_t)key + 1) == FST_OK;
+        if (partition_is_short(fixture->partition))
+            (void)partition_evict(fixture->partition, &fixture->catalog, 1024);
+        partition_reclaim(fixture->partition);
+        if (partition_wants_checkpoint(fixture->partition)) (void)visit(fixture, false, true);
+    }
+    assert_true(fixture->budget.used_bytes <= used_bytes + MORE_BYTES);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
 /* One row in eight is read all the time, so that no span of rows is ever without one: rows of
  * another size find room all the same, where those that are read make way. */
 static void test_room_for_another_size(void **state) {
@@ -792,6 +817,7 @@ int main(void) {
         cmocka_unit_test(test_another_lmdb),
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_restore_after_rows_that_stay),
+        cmocka_unit_test(test_far_beyond_the_limit),
         cmocka_unit_test(test_room_for_another_size),
         cmocka_unit_test(test_flood),
     };
