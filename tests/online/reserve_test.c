@@ -137,6 +137,56 @@ static struct row_spec spec_random(uint64_t *random, int64_t event_us) {
     return spec;
 }
 
+static enum fst_status nothing_row(void *context, const struct partition_row *row) {
+    (void)context, (void)row;
+    return FST_OK;
+}
+
+static enum fst_status nothing_removed(void *context, uint32_t view_id, struct bytes key) {
+    (void)context, (void)view_id, (void)key;
+    return FST_OK;
+}
+
+static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence,
+                                      uint64_t recent) {
+    (void)context, (void)client_id, (void)sequence, (void)recent;
+    return FST_OK;
+}
+
+static void checkpoint(struct online_fixture *fixture) {
+    const struct partition_visitor visitor = {
+        .row = nothing_row, .removed = nothing_removed, .client = nothing_client};
+    assert_int_equal(partition_visit(fixture->partition, false, &fixture->catalog, &visitor),
+                     FST_OK);
+    partition_visit_end(fixture->partition, true);
+}
+
+/* Some features, for a row that is evicted. */
+static void promote_any(struct online_fixture *fixture, uint64_t *random) {
+    static uint8_t image[ROW_BYTES_MAX], heap[ROW_HEAP_BYTES_MAX];
+    struct row_spec spec = spec_random(random, 0);
+    struct row_found found;
+    uint32_t heap_used = 0;
+    (void)row_get(fixture, spec.view_id, spec.key, &found);
+    if (!found.read.is_evicted) return;
+    spec.event_us = found.read.event_us;
+    spec.created_us = found.read.created_us;
+    image_make(fixture, &spec, image, heap, &heap_used);
+    enum fst_status status = partition_promote(fixture->partition, fixture->by_id[spec.view_id], 0,
+                                               found.read.lsn, image, heap);
+    assert_true(status == FST_OK || status == FST_FULL);
+}
+
+/* What an owner may do between an admission and its record. */
+static void owner_run(struct online_fixture *fixture, uint64_t *random) {
+    uint32_t places = (uint32_t)(random_next(random) % 2000);
+    uint64_t dice = random_next(random) % 8;
+    if (dice == 0) checkpoint(fixture);
+    if (dice < 4) (void)partition_evict(fixture->partition, &fixture->catalog, places);
+    if (dice == 4) partition_reclaim(fixture->partition);
+    for (int i = 0; dice > 5 && i < 20; i++) promote_any(fixture, random);
+}
+
 /* Records that are admitted before any of them is applied. Whether some were refused. */
 static bool flight_run(struct online_fixture *fixture, uint64_t *random, uint64_t *lsn) {
     struct record records[FLIGHT];
@@ -163,6 +213,7 @@ static bool flight_run(struct online_fixture *fixture, uint64_t *random, uint64_
         count += 1;
     }
     for (uint32_t i = 0; i < count; i++) {
+        if (fixture->views[VIEW_WIDE].evicts) owner_run(fixture, random);
         assert_int_equal(partition_apply(fixture->partition, fixture->by_id[views[i]],
                                          &records[i].header, records[i].body, true, NULL),
                          FST_OK);
@@ -206,6 +257,33 @@ static void test_any_room(void **state) {
         until_full(fixture, &random, &lsn);
         assert_int_equal(partition_clear(fixture->partition), FST_OK);
         until_full(fixture, &random, &lsn);
+        online_fixture_destroy(fixture);
+        strict_destroy(strict);
+    }
+}
+
+/* Rows leave and come back while others are admitted and not applied yet. */
+static void test_evicting_beside_admitted_rows(void **state) {
+    (void)state;
+    enum { FLIGHTS = 150, KIB_MAX = 24000 };
+    uint64_t random = random_seed(5);
+    for (uint64_t kib = 1000; kib < KIB_MAX; kib *= 2) {
+        struct strict_io *strict = strict_create(kib << 10, false);
+        struct online_fixture *fixture = fixture_on(strict);
+        uint64_t lsn = 1;
+        fixture->budget.limit_bytes = kib / 2 << 10;
+        for (uint32_t v = VIEW_WIDE; v <= VIEW_NAMED; v++) fixture->views[v].evicts = true;
+        online_fixture_reopen(fixture);
+        for (uint32_t i = 0; i < FLIGHTS; i++) (void)flight_run(fixture, &random, &lsn);
+        online_fixture_check(fixture);
+        const struct table_header *header = fixture->partition->table.header;
+        print_message("  %llu KiB: %llu rows, %llu evicted\n", (unsigned long long)kib,
+                      (unsigned long long)header->rows_count,
+                      (unsigned long long)header->evicted_count);
+        assert_int_equal(fixture->partition->flying_bytes, 0);
+        assert_int_equal(fixture->partition->slabs.promised_places, 0);
+        assert_int_equal(fixture->budget.used_bytes,
+                         (uint64_t)header->slabs.extents_count * TABLE_EXTENT_BYTES);
         online_fixture_destroy(fixture);
         strict_destroy(strict);
     }
@@ -541,6 +619,7 @@ static void test_a_table_with_holes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_room),
+        cmocka_unit_test(test_evicting_beside_admitted_rows),
         cmocka_unit_test(test_rows_in_place),
         cmocka_unit_test(test_promised_places_stay),
         cmocka_unit_test(test_spans_empty_without_memory),
