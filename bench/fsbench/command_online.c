@@ -162,6 +162,9 @@ static enum fst_status online_check(const struct online_settings *settings, doub
         return fst_error_set(error, FST_INVALID,
                              "--shape: a matrix carries no versions, so its rows cannot be "
                              "written meanwhile: --mix 100:0, or --new-rows");
+    if (settings->new_rows && strtod(settings->load.miss, NULL) > 0)
+        return fst_error_set(error, FST_INVALID,
+                             "--miss: asks for keys that do not exist, and --new-rows writes them");
     return FST_OK;
 }
 

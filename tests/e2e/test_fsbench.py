@@ -104,6 +104,7 @@ def test_new_rows_are_written_while_others_are_read(make_server):
     back = ["online", "--server", f"127.0.0.1:{server.port}", "--features", "70"]
     fsbench(*back, "--entities", both, "--verify-load", "--duration", "0")
     fsbench(*back, "--entities", str(int(both) + 1), "--verify-load", "--duration", "0", code=1)
+    assert "do not exist" in fsbench(*online, *more, "--miss", "10%", code=2)
 
 
 def test_rows_of_a_load_may_be_evicted_if_asked_for(make_server):
