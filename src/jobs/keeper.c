@@ -58,9 +58,14 @@ static void files_prepare(struct keeper *keeper) {
     if (!is_full && was_full) log_info("disk.room", "action=take_writes");
 }
 
-/* Rows on their way to the log may, too: a checkpoint goes on making files. */
+/* Rows on their way to the log may, too: a checkpoint goes on making files. Places that were freed
+ * meanwhile may be used again: rows that are evicted make no room otherwise until it ends. */
 static void keeper_idle(void *context) {
-    files_prepare(context);
+    struct keeper *keeper = context;
+    const struct keeper_options *o = &keeper->options;
+    epoch_leave(o->epoch, o->epoch_seat);
+    files_prepare(keeper);
+    epoch_enter(o->epoch, o->epoch_seat);
 }
 
 /* A change on its way to the log may wait for a file that only this thread makes. */

@@ -33,8 +33,9 @@ struct checkpoint_options {
     struct change_queue *changes;
     struct partition *const *partitions;
     uint32_t partitions_count;
-    /* The catalog of now, valid for the whole run. Asked for after a partition's LSN was read, so
-     * that it has the views of all rows up to there: rows of newer views wait for the next run. */
+    /* The catalog of now, valid until idle is called. Asked for after a partition's LSN was read,
+     * so that it has the views of all rows up to there: rows of newer views wait for the next run.
+     */
     const struct catalog *(*catalog)(void *context);
     void *context;
     uint32_t done_epoch; /* logs of epochs before it are wholly in the partitions */
@@ -42,7 +43,8 @@ struct checkpoint_options {
     uint32_t positions_count;
     struct io *io;
     int64_t wait_us; /* how long visited rows may take to become durable: FST_TIMEOUT beyond */
-    /* Called between partitions and while waiting, for what cannot wait so long; may be NULL. */
+    /* Called between partitions and while waiting, for what cannot wait so long; nothing is
+     * borrowed of tables or catalog then. May be NULL. */
     void (*idle)(void *idle_context);
     void *idle_context;
 };
