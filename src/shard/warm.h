@@ -1,8 +1,7 @@
 /*
  * warm: the threads that read evicted rows from LMDB, and what goes to them and back.
  *
- *     GET that met evicted rows -> call -> queue -> [ warm thread: LMDB ] -> its shard: served
- * again
+ *     GET that met evicted rows -> call -> queue -> [ warm thread: LMDB ] -> its shard, again
  *                                                          |
  *                                     a row used often -> promotion -> the owner of its partition
  *
@@ -25,8 +24,8 @@ enum {
     WARM_THREADS_MAX = 32,
     WARM_CALLS_MAX = 1024, /* of a shard */
     WARM_ROUNDS_MAX = 4,   /* of a GET whose rows change under way */
-    WARM_PROMOTIONS_MAX =
-        4096, /* on their way; with all calls of a shard less than a queue holds */
+    /* On their way; with all calls of a shard less than a queue holds. */
+    WARM_PROMOTIONS_MAX = 4096,
 };
 
 struct warm_call {
