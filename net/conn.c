@@ -190,6 +190,8 @@ bool conn_reply_withdraw(struct conn *conn, const struct frame *request, const u
     FST_ASSERT(is_answering(conn) && conn->is_welcome);
     output_withdraw(&conn->output, room, bytes);
     conn->room_bytes = 0;
+    bool is_watched = conn->output_deadline.list == &conn->conns->stalls;
+    if (is_watched && conn->output.bytes == 0) deadline_remove(&conn->output_deadline);
     if (conn->is_paused && conn->output.bytes <= conn->conns->pause_bytes / 2) pause_end(conn);
     if (conn->in_flight >= conn->conns->options.in_flight_max) {
         overloaded_reply(conn, request, in_flight_text);

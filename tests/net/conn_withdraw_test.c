@@ -174,12 +174,39 @@ static void test_waiting_frames_go_on(void **state) {
     shard_destroy(world.shard);
 }
 
+/* Once nothing is left to be taken nobody is waited for, though a reply stood behind others when
+ * the last of them was taken. */
+static void test_no_stall_without_output(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world, options_get());
+    frames_arrive(&world, 1);
+    conns_flush(&world.shard->conns);
+    frames_arrive(&world, 1); /* waits behind the first, which is watched for it */
+    conns_flush(&world.shard->conns);
+    assert_true(conns_deadline_us(&world.shard->conns) < INT64_MAX);
+    assert_true(shard_sent(world.shard, world.socket, SIZE_MAX));
+    frames_arrive(&world, 1);
+    struct frame third = world.replies[2].frame;
+    struct io_ring_completion sent = {.event = IO_RING_SENT,
+                                      .result = (int32_t)world.conn->sending_bytes,
+                                      .token = world.conn->id};
+    world.shard->fake.sockets[world.socket].send_data = NULL;
+    assert_null(conns_complete(&world.shard->conns, &sent, world.shard->now_us));
+    assert_true(reply_withdraw(&world, 2));
+    conns_flush(&world.shard->conns);
+    shard_check(world.shard);
+    assert_true(conns_deadline_us(&world.shard->conns) == INT64_MAX);
+    reply_commit(&world, &third);
+    sent_expect(&world, (uint32_t[]){3}, 1);
+    shard_destroy(world.shard);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_others_overtake),
-        cmocka_unit_test(test_end_waits),
-        cmocka_unit_test(test_requests_in_flight),
-        cmocka_unit_test(test_waiting_frames_go_on),
+        cmocka_unit_test(test_others_overtake),         cmocka_unit_test(test_end_waits),
+        cmocka_unit_test(test_requests_in_flight),      cmocka_unit_test(test_waiting_frames_go_on),
+        cmocka_unit_test(test_no_stall_without_output),
     };
     return cmocka_run_group_tests_name("net/conn_withdraw", tests, NULL, NULL);
 }
