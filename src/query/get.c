@@ -96,17 +96,19 @@ static void request_void(struct get_batch *batch, struct get_request *request,
     request->fault = fault;
 }
 
+/* `found` is what the request brought along for it, or NULL: then its own earlier read is not
+ * counted as use. */
 static void evicted_want(struct get_batch *batch, const struct partition_read *read,
-                         const struct get_target *target, uint32_t group) {
+                         const struct get_target *target, const struct warm_row *found) {
     struct get_request *request = target->request;
     uint32_t partitions_count = batch->store.partitions_count;
     if (request->wanted_status != FST_OK) return;
     struct warm_want want = {
         .key = target->key,
-        .group = group,
+        .group = (uint32_t)(target->group - request->reply.plan->groups),
         .view_id = read->view_id,
         .partition = (uint16_t)hash_partition(read->key.data, read->key.bytes, partitions_count),
-        .was_used = read->was_used,
+        .was_used = found ? found->want.was_used : read->was_used,
         .lsn = read->lsn,
         .name = read->key,
     };
@@ -120,9 +122,9 @@ static bool evicted_take(struct get_batch *batch, const struct partition_read *r
     struct get_request *request = target->request;
     const struct view *view = target->group->view;
     uint32_t group = (uint32_t)(target->group - request->reply.plan->groups);
-    evicted_want(batch, read, target, group);
     const struct warm_row *found =
         request->in_hand ? warm_rows_find(request->in_hand, target->key, group) : NULL;
+    evicted_want(batch, read, target, found);
     if (!found || found->want.view_id != view->id || found->want.lsn != read->lsn) {
         request->is_missing = true;
         request_void(batch, request, FST_OK, NULL);
@@ -158,7 +160,8 @@ static void group_finish(struct get_batch *batch, const struct partition_read *r
         } else if (has_values) {
             row.body = body_convert(batch, view, read->revision, read->copy);
         }
-        *request->rows_found_total += !request->in_hand || read->is_evicted;
+        bool is_first = !request->in_hand || (has_values && read->is_evicted);
+        *request->rows_found_total += is_first;
     }
     reply_put(&request->reply, target->group, target->key, &row);
 }

@@ -7,6 +7,8 @@
 #include "shard/requests.h"
 #include "shard/warm.h"
 
+static const char overloaded_text[] = "too many rows are being fetched, or change; try again";
+
 enum {
     GET_HEADER_BYTES = 32, /* of the request payload before the keys */
     GET_REPLY_HEAD = FRAME_HEADER_BYTES + 8,
@@ -164,8 +166,7 @@ static void call_send(struct shard *shard, struct conn *conn, struct get_ticket 
             warm_call_create(&call, &engine->warm_budget, &ticket->frame, &ticket->request.wanted);
     }
     if (status != FST_OK) {
-        request_fail_text(conn, &ticket->frame, status,
-                          "too many rows are being fetched into memory; try again");
+        request_fail_text(conn, &ticket->frame, status, overloaded_text);
         return;
     }
     call->conn_id = conn->id;
@@ -186,7 +187,7 @@ static void void_settle(struct shard *shard, struct conn *conn, struct get_ticke
     }
     fault_log(ticket);
     const char *text = "a row that is not in memory could not be read; the server's log has more";
-    if (status == FST_OVERLOADED) text = "too many rows are being fetched into memory; try again";
+    if (status == FST_OVERLOADED) text = overloaded_text;
     if (status == FST_TOO_LARGE) text = "GET: too many rows that are not in memory; ask for fewer";
     if (status == FST_CORRUPT) text = "a row on disk is damaged; the server's log says which";
     request_fail_text(conn, &ticket->frame, status, text);

@@ -6,7 +6,10 @@
 #include "base/assert.h"
 #include "base/logger.h"
 
-enum { DAMAGE_LOG_US = 1000000 };
+enum {
+    DAMAGE_LOG_US = 1000000,
+    ROWS_A_LOOK = 64, /* of LMDB at one moment: while it is looked at, it cannot reuse pages */
+};
 
 struct warm_thread {
     struct warm *warm;
@@ -116,18 +119,26 @@ static void row_promote(struct warm_thread *thread, const struct warm_rows *rows
     warm_budget_give(rows->budget, bytes);
 }
 
-static void call_serve(struct warm_thread *thread, struct warm_call *call) {
-    struct engine *engine = thread->warm->engine;
-    struct warm_rows *rows = &call->rows;
-    uint32_t to = call->message.from; /* Sending it writes the seat of this thread. */
+static void rows_fetch(struct warm_thread *thread, struct warm_rows *rows, uint32_t begin,
+                       uint32_t end) {
     struct fst_error error = {.text = ""};
     error.status = meta_reader_begin(thread->reader, &error);
     if (error.status != FST_OK) damage_log(thread, &error);
-    for (uint32_t i = 0; i < rows->count; i++) {
+    for (uint32_t i = begin; i < end; i++) {
         rows->rows[i].status = error.status;
         if (error.status == FST_OK) row_fetch(thread, rows, &rows->rows[i]);
     }
     if (error.status == FST_OK) meta_reader_end(thread->reader);
+}
+
+static void call_serve(struct warm_thread *thread, struct warm_call *call) {
+    struct engine *engine = thread->warm->engine;
+    struct warm_rows *rows = &call->rows;
+    uint32_t to = call->message.from; /* Sending it writes the seat of this thread. */
+    for (uint32_t i = 0; i < rows->count; i += ROWS_A_LOOK) {
+        uint32_t left = rows->count - i;
+        rows_fetch(thread, rows, i, i + (left < ROWS_A_LOOK ? left : ROWS_A_LOOK));
+    }
     for (uint32_t i = 0; i < rows->count; i++) {
         const struct warm_row *row = &rows->rows[i];
         if (row->status == FST_OK && row->want.was_used) row_promote(thread, rows, row);
@@ -202,6 +213,21 @@ enum fst_status warm_create(struct warm **warm_out, struct engine *engine, struc
     return FST_OK;
 }
 
+/* Shards that have ended leave what came after. All else in their mailboxes is others' memory. */
+static void mailboxes_clear(struct engine *engine) {
+    for (uint32_t seat = 0; seat < engine->shards_count; seat++) {
+        uint32_t cursor = 0;
+        struct message *message;
+        while ((message = mailbox_receive(&engine->mailboxes, seat, &cursor)) != NULL) {
+            enum message_kind kind = message->kind;
+            if (kind == MESSAGE_WARMED)
+                warm_call_destroy((struct warm_call *)message);
+            else if (kind == MESSAGE_PROMOTE)
+                warm_promotion_destroy((struct warm_promotion *)message, engine);
+        }
+    }
+}
+
 void warm_destroy(struct warm *warm) {
     if (!warm) return;
     pthread_mutex_lock(&warm->lock);
@@ -217,6 +243,7 @@ void warm_destroy(struct warm *warm) {
     while ((message = message_list_get(&warm->calls)) != NULL) {
         warm_call_destroy((struct warm_call *)message);
     }
+    mailboxes_clear(warm->engine);
     pthread_cond_destroy(&warm->changed);
     pthread_mutex_destroy(&warm->lock);
     free(warm);

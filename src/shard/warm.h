@@ -51,8 +51,8 @@ struct warm;
 FST_MUST_USE enum fst_status warm_create(struct warm **warm_out, struct engine *engine,
                                          struct meta *meta, uint32_t threads_count,
                                          struct fst_error *error);
-/* After the last warm_put, and before the mailboxes go. What is queued is dropped. NULL is
- * allowed. */
+/* After the shards have ended, and before the mailboxes go. What is queued, or came to shards too
+ * late, is dropped. NULL is allowed. */
 void warm_destroy(struct warm *warm);
 
 /* FST_OVERLOADED if the budget has no room. The call takes over `rows`. */

@@ -335,6 +335,17 @@ static void test_evicted_rows_change(void **state) {
     assert_int_equal(request.wanted.count, 1);
     struct warm_rows in_hand = request.wanted;
     assert_int_equal(load_i64(warm_rows_name(&in_hand, &in_hand.rows[0]).data), 1);
+    assert_false(in_hand.rows[0].want.was_used);
+
+    /* Another request's look is a use of the row; the second look of the same one is none. */
+    request = evicted_get(&b, plan, NULL, rows);
+    assert_true(request.wanted.rows[0].want.was_used);
+    warm_rows_deinit(&request.wanted);
+    uint64_t found_before = b.store.found;
+    request = evicted_get(&b, plan, &in_hand, rows);
+    assert_false(request.wanted.rows[0].want.was_used);
+    assert_int_equal(b.store.found, found_before);
+    warm_rows_deinit(&request.wanted);
 
     /* Not found, and still evicted: LMDB has lost it. Bytes that are no row of the view. */
     request = evicted_get(&b, plan, &in_hand, rows);
