@@ -35,7 +35,8 @@ static int peer_connect(const char *host, uint16_t port) {
     struct net_address text;
     struct fst_error error;
     char name[ADDRESS_BYTES];
-    (void)snprintf(name, sizeof name, "%s:%u", host, port);
+    int length = snprintf(name, sizeof name, "%s:%u", host, port);
+    assert_in_range(length, 1, (int)sizeof name - 1);
     assert_int_equal(net_address_decode(name, &text, &error), FST_OK);
     unsigned a, b, c, d;
     assert_int_equal(sscanf(host, "%u.%u.%u.%u", &a, &b, &c, &d), 4);

@@ -5,11 +5,12 @@ set(FST_TEST_SECONDS 60)
 if(FST_SANITIZED)
     set(FST_TEST_SECONDS 240)
 endif()
+set(tsan_suppressions print_suppressions=0:suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.txt)
 set(FST_TEST_ENVIRONMENT
     TMPDIR=${CMAKE_BINARY_DIR}/tmp
     ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:${tsan_suppressions})
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tmp)
 
 # fst_test(NAME LABEL COMMAND...): runs at the root of the source, so data is found by path.
