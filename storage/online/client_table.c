@@ -181,6 +181,7 @@ enum fst_status client_table_visit(struct client_table *clients, bool is_whole,
     for (uint32_t i = 0; i < TABLE_CLIENTS_MAX; i++) {
         struct client *client = &clients->clients[i];
         if (!visit_take(client) && !is_whole) continue;
+        if (!visitor->client) continue;
         uint64_t client_id = __atomic_load_n(&client->client_id, __ATOMIC_ACQUIRE);
         struct client_window applied = applied_load(client);
         if (client_id == 0 || applied.newest == 0) continue;

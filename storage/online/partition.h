@@ -283,7 +283,7 @@ struct partition_row {
 };
 
 /* Called in this order: begun, removed keys, rows, clients. Anything but FST_OK ends the visit with
- * that status. */
+ * that status. What has no function counts as visited, and is not looked at. */
 struct partition_visitor {
     void *context;
     /* The applied LSN, everything up to which is in the visit. Returns a catalog of now, which

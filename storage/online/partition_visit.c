@@ -108,7 +108,7 @@ static enum fst_status rows_visit(struct visit *visit) {
     for (uint32_t i = 0; i < count; i++) {
         struct extent *span = &slabs->extents[i];
         bool is_marked = mark_take(span);
-        if (!is_marked && !visit->is_whole) continue;
+        if (!visit->visitor->row || (!is_marked && !visit->is_whole)) continue;
         if (__atomic_load_n(&span->kind, __ATOMIC_ACQUIRE) != SLAB_ROWS) continue;
         FST_TRY(span_visit(visit, span));
     }

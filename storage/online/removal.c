@@ -58,7 +58,7 @@ enum fst_status removals_visit(const struct partition *partition, const struct c
             continue;
         }
         struct bytes key = {.data = at + ENTRY_HEADER_BYTES, .bytes = load_u32(at + 4)};
-        if (!partition_has(partition, catalog, view_id, key)) {
+        if (visitor->removed && !partition_has(partition, catalog, view_id, key)) {
             FST_TRY(visitor->removed(visitor->context, view_id, key));
         }
         head += ENTRY_HEADER_BYTES + bytes_align(key.bytes, 8);

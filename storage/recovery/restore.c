@@ -62,33 +62,10 @@ static enum fst_status client_restore(void *context, uint16_t partition, uint64_
                                     sequence, recent);
 }
 
-static enum fst_status nothing_row(void *context, const struct partition_row *row) {
-    (void)context;
-    (void)row;
-    return FST_OK;
-}
-
-static enum fst_status nothing_removed(void *context, uint32_t view_id, struct bytes key) {
-    (void)context;
-    (void)view_id;
-    (void)key;
-    return FST_OK;
-}
-
-static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence,
-                                      uint64_t recent) {
-    (void)context;
-    (void)client_id;
-    (void)sequence;
-    (void)recent;
-    return FST_OK;
-}
-
 /* What was just restored is what LMDB holds: the next checkpoint need not write it again. */
 static enum fst_status marks_clear(const struct restore *restore, struct partition *partition) {
-    struct partition_visitor visitor = {
-        .row = nothing_row, .removed = nothing_removed, .client = nothing_client};
-    enum fst_status status = partition_visit(partition, true, restore->catalog, &visitor);
+    const struct partition_visitor nobody = {.context = NULL};
+    enum fst_status status = partition_visit(partition, true, restore->catalog, &nobody);
     partition_visit_end(partition, status == FST_OK);
     return status;
 }

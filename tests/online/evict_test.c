@@ -118,19 +118,10 @@ static enum fst_status keep_removed(void *context, uint32_t view_id, struct byte
     return FST_OK;
 }
 
-static enum fst_status keep_client(void *context, uint64_t client_id, uint64_t sequence,
-                                   uint64_t recent) {
-    (void)context;
-    (void)client_id;
-    (void)sequence;
-    (void)recent;
-    return FST_OK;
-}
-
 static void model_visit(struct model *model, bool is_kept) {
     struct partition *partition = model->fixture->partition;
     const struct partition_visitor visitor = {
-        .context = model, .row = keep_row, .removed = keep_removed, .client = keep_client};
+        .context = model, .row = keep_row, .removed = keep_removed};
     bool is_whole = partition_needs_whole_visit(partition);
     *model->visited = *model->kept;
     epoch_enter(&model->fixture->epoch, 0);
@@ -284,27 +275,17 @@ static void test_model(void **state) {
 
 /* ---- one by one ---- */
 
-static enum fst_status nothing_row(void *context, const struct partition_row *row) {
+static enum fst_status row_count(void *context, const struct partition_row *row) {
     uint64_t *rows_count = context;
     (void)row;
     *rows_count += 1;
     return FST_OK;
 }
 
-static enum fst_status nothing_removed(void *context, uint32_t view_id, struct bytes key) {
-    (void)context;
-    (void)view_id;
-    (void)key;
-    return FST_OK;
-}
-
 /* A checkpoint of all that changed: the number of rows in it. */
 static uint64_t visit(struct online_fixture *fixture, bool is_whole, bool is_kept) {
     uint64_t rows_count = 0;
-    const struct partition_visitor visitor = {.context = &rows_count,
-                                              .row = nothing_row,
-                                              .removed = nothing_removed,
-                                              .client = keep_client};
+    const struct partition_visitor visitor = {.context = &rows_count, .row = row_count};
     assert_int_equal(partition_visit(fixture->partition, is_whole, &fixture->catalog, &visitor),
                      FST_OK);
     partition_visit_end(fixture->partition, is_kept);
@@ -396,10 +377,7 @@ static void test_kept_is_what_the_visit_began_with(void **state) {
     (void)state;
     struct online_fixture *fixture = rows_make(VIEW_SMALL, 1);
     uint64_t rows_count = 0;
-    const struct partition_visitor visitor = {.context = &rows_count,
-                                              .row = nothing_row,
-                                              .removed = nothing_removed,
-                                              .client = keep_client};
+    const struct partition_visitor visitor = {.context = &rows_count, .row = row_count};
     assert_int_equal(partition_visit(fixture->partition, false, &fixture->catalog, &visitor),
                      FST_OK);
     struct row_spec second = spec_of(VIEW_SMALL, 1, 100);

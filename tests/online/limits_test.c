@@ -324,19 +324,6 @@ struct told {
     uint64_t recent;
 };
 
-static enum fst_status told_row(void *context, const struct partition_row *row) {
-    (void)context;
-    (void)row;
-    return FST_OK;
-}
-
-static enum fst_status told_removed(void *context, uint32_t view_id, struct bytes key) {
-    (void)context;
-    (void)view_id;
-    (void)key;
-    return FST_OK;
-}
-
 static enum fst_status told_client(void *context, uint64_t client_id, uint64_t sequence,
                                    uint64_t recent) {
     assert_int_equal(client_id, 7);
@@ -356,8 +343,7 @@ static void test_refused_ones_are_not_repeated(void **state) {
             assert_int_equal(write_as(fixture, 7, sequence, true), PARTITION_ADMIT);
         }
         struct told told = {0};
-        const struct partition_visitor visitor = {
-            .context = &told, .row = told_row, .removed = told_removed, .client = told_client};
+        const struct partition_visitor visitor = {.context = &told, .client = told_client};
         if (way == 1) online_fixture_reopen(fixture);
         if (way == 2) {
             assert_int_equal(partition_visit(fixture->partition, true, &fixture->catalog, &visitor),

@@ -118,6 +118,13 @@ void online_fixture_check(const struct online_fixture *fixture) {
     assert_int_equal(status, FST_OK);
 }
 
+void online_fixture_keep(struct online_fixture *fixture) {
+    const struct partition_visitor nobody = {.context = NULL};
+    assert_int_equal(partition_visit(fixture->partition, false, &fixture->catalog, &nobody),
+                     FST_OK);
+    partition_visit_end(fixture->partition, true);
+}
+
 uint64_t random_next(uint64_t *state) {
     *state += UINT64_C(0x9e3779b97f4a7c15);
     uint64_t z = *state;

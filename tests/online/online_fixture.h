@@ -50,6 +50,8 @@ void online_fixture_destroy(struct online_fixture *fixture);
 /* Closes and opens again; the origin is kept in the fixture. */
 void online_fixture_reopen(struct online_fixture *fixture);
 void online_fixture_check(const struct online_fixture *fixture);
+/* As if a checkpoint had kept all that changed. */
+void online_fixture_keep(struct online_fixture *fixture);
 
 uint64_t random_next(uint64_t *state);
 /* FST_SEED, or the default; printed. */

@@ -328,12 +328,6 @@ static void test_visitor_alone(void **state) {
 
 enum { HOT_CLIENTS = 64, HOT_SEQUENCES = RACE_SLOW ? 2000 : 20000 };
 
-static enum fst_status no_row(void *context, const struct partition_row *row) {
-    (void)context;
-    (void)row;
-    return FST_OK;
-}
-
 /* Every sequence up to the newest was applied. */
 static enum fst_status hot_client(void *context, uint64_t client_id, uint64_t sequence,
                                   uint64_t recent) {
@@ -346,7 +340,7 @@ static enum fst_status hot_client(void *context, uint64_t client_id, uint64_t se
 static void *hot_visitor_run(void *context) {
     struct race *race = context;
     struct partition_visitor visitor = {
-        .context = race, .row = no_row, .removed = visited_removed, .client = hot_client};
+        .context = race, .removed = visited_removed, .client = hot_client};
     while (!atomic_load(&race->is_over)) {
         struct partition *partition = race->fixture->partition;
         enum fst_status status =

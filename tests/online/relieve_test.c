@@ -15,30 +15,6 @@ static struct row_spec spec_of(uint32_t view_id, int64_t key) {
         .view_id = view_id, .key = key, .event_us = 100, .value = (uint64_t)key};
 }
 
-static enum fst_status nothing_row(void *context, const struct partition_row *row) {
-    (void)context, (void)row;
-    return FST_OK;
-}
-
-static enum fst_status nothing_removed(void *context, uint32_t view_id, struct bytes key) {
-    (void)context, (void)view_id, (void)key;
-    return FST_OK;
-}
-
-static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence,
-                                      uint64_t recent) {
-    (void)context, (void)client_id, (void)sequence, (void)recent;
-    return FST_OK;
-}
-
-static void checkpoint(struct online_fixture *fixture) {
-    const struct partition_visitor visitor = {
-        .row = nothing_row, .removed = nothing_removed, .client = nothing_client};
-    assert_int_equal(partition_visit(fixture->partition, false, &fixture->catalog, &visitor),
-                     FST_OK);
-    partition_visit_end(fixture->partition, true);
-}
-
 /* Rows with keys from 0 and LSNs from 1 come from LMDB at a start, in a store of two partitions. */
 static void restore_rows(struct online_fixture *fixture, uint32_t view_id, int64_t count) {
     static uint8_t image[ROW_BYTES_MAX], heap[ROW_HEAP_BYTES_MAX];
@@ -98,7 +74,7 @@ static void test_far_beyond_the_limit(void **state) {
     fixture->views[VIEW_WIDE].evicts = true;
     restore_rows(fixture, VIEW_WIDE, COUNT);
     partition_restore_lsn(fixture->partition, COUNT);
-    checkpoint(fixture);
+    online_fixture_keep(fixture);
     online_fixture_reopen(fixture);
     assert_int_equal(fixture->origin, PARTITION_MAPPED);
     uint64_t used_bytes = fixture->budget.used_bytes;
@@ -110,7 +86,7 @@ static void test_far_beyond_the_limit(void **state) {
         if (partition_is_short(fixture->partition))
             (void)partition_evict(fixture->partition, &fixture->catalog, 1024);
         partition_reclaim(fixture->partition);
-        if (partition_wants_checkpoint(fixture->partition)) checkpoint(fixture);
+        if (partition_wants_checkpoint(fixture->partition)) online_fixture_keep(fixture);
     }
     assert_true(fixture->budget.used_bytes <= used_bytes + MORE_BYTES);
     online_fixture_check(fixture);

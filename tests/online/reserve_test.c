@@ -137,30 +137,6 @@ static struct row_spec spec_random(uint64_t *random, int64_t event_us) {
     return spec;
 }
 
-static enum fst_status nothing_row(void *context, const struct partition_row *row) {
-    (void)context, (void)row;
-    return FST_OK;
-}
-
-static enum fst_status nothing_removed(void *context, uint32_t view_id, struct bytes key) {
-    (void)context, (void)view_id, (void)key;
-    return FST_OK;
-}
-
-static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence,
-                                      uint64_t recent) {
-    (void)context, (void)client_id, (void)sequence, (void)recent;
-    return FST_OK;
-}
-
-static void checkpoint(struct online_fixture *fixture) {
-    const struct partition_visitor visitor = {
-        .row = nothing_row, .removed = nothing_removed, .client = nothing_client};
-    assert_int_equal(partition_visit(fixture->partition, false, &fixture->catalog, &visitor),
-                     FST_OK);
-    partition_visit_end(fixture->partition, true);
-}
-
 /* Some features, for a row that is evicted. */
 static void promote_any(struct online_fixture *fixture, uint64_t *random) {
     static uint8_t image[ROW_BYTES_MAX], heap[ROW_HEAP_BYTES_MAX];
@@ -181,7 +157,7 @@ static void promote_any(struct online_fixture *fixture, uint64_t *random) {
 static void owner_run(struct online_fixture *fixture, uint64_t *random) {
     uint32_t places = (uint32_t)(random_next(random) % 2000);
     uint64_t dice = random_next(random) % 8;
-    if (dice == 0) checkpoint(fixture);
+    if (dice == 0) online_fixture_keep(fixture);
     if (dice < 4) (void)partition_evict(fixture->partition, &fixture->catalog, places);
     if (dice == 4) partition_reclaim(fixture->partition);
     for (int i = 0; dice > 5 && i < 20; i++) promote_any(fixture, random);

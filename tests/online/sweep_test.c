@@ -85,19 +85,10 @@ static void test_months_of_churn(void **state) {
     online_fixture_destroy(churn.fixture);
 }
 
-static enum fst_status nothing_row(void *context, const struct partition_row *row) {
+static enum fst_status row_sweep(void *context, const struct partition_row *row) {
     struct churn *churn = context;
     (void)row;
     sweep(churn, 1000); /* A visit is open. */
-    return FST_OK;
-}
-
-static enum fst_status nothing_client(void *context, uint64_t client_id, uint64_t sequence,
-                                      uint64_t recent) {
-    (void)context;
-    (void)client_id;
-    (void)sequence;
-    (void)recent;
     return FST_OK;
 }
 
@@ -115,8 +106,7 @@ static void test_no_sweep_beside_a_visit(void **state) {
     struct partition *partition = churn.fixture->partition;
     assert_int_equal(put(&churn, 1, 0, true), FST_OK);
     churn.now_us = 2 * PARTITION_DELETED_KEPT_US;
-    struct partition_visitor visitor = {
-        .context = &churn, .begun = begun, .row = nothing_row, .client = nothing_client};
+    struct partition_visitor visitor = {.context = &churn, .begun = begun, .row = row_sweep};
     struct partition_stats stats;
     for (int i = 0; i < 2; i++) {
         epoch_enter(&churn.fixture->epoch, 0);

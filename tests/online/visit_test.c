@@ -402,6 +402,24 @@ static void test_removed_and_put_again_during_visit(void **state) {
     store_destroy(store);
 }
 
+/* A visitor without functions, and what it passed over is not in the next visit. */
+static void test_nobody_looks(void **state) {
+    (void)state;
+    struct store *store = store_create(5);
+    struct online_fixture *fixture = store->keeper.fixture;
+    for (int i = 0; i < 300; i++) store_write(store);
+    struct row_spec removed = {.view_id = VIEW_SMALL, .revision = 1, .key = 1, .event_us = 1};
+    (void)row_write(fixture, &removed, ++store->lsn);
+    assert_int_equal(row_remove(fixture, VIEW_SMALL, 1), FST_OK);
+    online_fixture_keep(fixture);
+    memset(store->keeper.clients, 0, sizeof store->keeper.clients);
+    keeper_visit(&store->keeper, true);
+    assert_int_equal(store->keeper.rows_visited, 0);
+    assert_int_equal(store->keeper.removals_visited, 0);
+    for (uint64_t c = 0; c <= CLIENTS; c++) assert_int_equal(store->keeper.clients[c], 0);
+    store_destroy(store);
+}
+
 static void test_unknown_views_wait(void **state) {
     (void)state;
     struct store *store = store_create(4);
@@ -428,6 +446,7 @@ int main(void) {
         cmocka_unit_test(test_too_many_removals),
         cmocka_unit_test(test_clients_in_turn),
         cmocka_unit_test(test_removed_and_put_again_during_visit),
+        cmocka_unit_test(test_nobody_looks),
         cmocka_unit_test(test_unknown_views_wait),
     };
     return cmocka_run_group_tests_name("online/visit", tests, NULL, NULL);

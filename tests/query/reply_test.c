@@ -262,21 +262,9 @@ static enum fst_status row_keep(void *context, const struct partition_row *row) 
     return FST_OK;
 }
 
-static enum fst_status removed_keep(void *context, uint32_t view_id, struct bytes key) {
-    (void)context, (void)view_id, (void)key;
-    return FST_OK;
-}
-
-static enum fst_status client_keep(void *context, uint64_t client_id, uint64_t sequence,
-                                   uint64_t recent) {
-    (void)context, (void)client_id, (void)sequence, (void)recent;
-    return FST_OK;
-}
-
 /* A checkpoint of everything; then all rows leave memory. */
 static void rows_evict(struct world *w) {
-    const struct partition_visitor visitor = {
-        .context = w, .row = row_keep, .removed = removed_keep, .client = client_keep};
+    const struct partition_visitor visitor = {.context = w, .row = row_keep};
     uint64_t evicted = 0;
     for (uint32_t p = 0; p < GET_FIXTURE_PARTITIONS; p++) {
         struct partition *partition = w->store.partitions[p];
