@@ -96,19 +96,20 @@ static void request_void(struct get_batch *batch, struct get_request *request,
     request->fault = fault;
 }
 
-/* `found` is what the request brought along for it, or NULL: then its own earlier read is not
- * counted as use. */
+/* A row that was used before comes back, and one of a view that evicts no more. `found` is what the
+ * request brought along for it, or NULL: its own earlier read is not counted as use. */
 static void evicted_want(struct get_batch *batch, const struct partition_read *read,
                          const struct get_target *target, const struct warm_row *found) {
     struct get_request *request = target->request;
     uint32_t partitions_count = batch->store.partitions_count;
     if (request->wanted_status != FST_OK) return;
+    bool comes_back = read->was_used || !target->group->view->evicts;
     struct warm_want want = {
         .key = target->key,
         .group = (uint32_t)(target->group - request->reply.plan->groups),
         .view_id = read->view_id,
         .partition = (uint16_t)hash_partition(read->key.data, read->key.bytes, partitions_count),
-        .was_used = found ? found->want.was_used : read->was_used,
+        .comes_back = found ? found->want.comes_back : comes_back,
         .lsn = read->lsn,
         .name = read->key,
     };

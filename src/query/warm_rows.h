@@ -31,7 +31,7 @@ struct warm_want {
     uint32_t group; /* its number in the plan */
     uint32_t view_id;
     uint16_t partition;
-    bool was_used;     /* before: it should come back into memory */
+    bool comes_back;   /* into memory, once it is fetched */
     uint64_t lsn;      /* of the row that was evicted */
     struct bytes name; /* canonical key of the row's entity */
 };

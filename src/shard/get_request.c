@@ -23,6 +23,7 @@ struct get_ticket {
     struct get_request request;
     struct frame frame;
     uint64_t conn_id;
+    int64_t deadline_us;
     uint8_t *room; /* of its reply, committed; NULL: none is */
     size_t bytes;
     struct warm_call *call; /* that brought rows in hand, or NULL; owned */
@@ -170,6 +171,7 @@ static void call_send(struct shard *shard, struct conn *conn, struct get_ticket 
         return;
     }
     call->conn_id = conn->id;
+    call->deadline_us = ticket->deadline_us;
     call->round = round;
     shard->warm_open += 1;
     shard->requests_open += 1;
@@ -190,6 +192,10 @@ static void void_settle(struct shard *shard, struct conn *conn, struct get_ticke
     if (status == FST_OVERLOADED) text = overloaded_text;
     if (status == FST_TOO_LARGE) text = "GET: too many rows that are not in memory; ask for fewer";
     if (status == FST_CORRUPT) text = "a row on disk is damaged; the server's log says which";
+    if (status == FST_TIMEOUT) {
+        text = "GET deadline_us: it passed while rows that are not in memory were fetched";
+        metrics_add(shard->metrics, METRIC_GETS_LATE, 1);
+    }
     request_fail_text(conn, &ticket->frame, status, text);
 }
 
@@ -348,6 +354,7 @@ void get_request_serve(struct shard *shard, struct conn *conn, const struct fram
                     .wanted = {.budget = &shard->engine->warm_budget}},
         .frame = *frame,
         .conn_id = conn->id,
+        .deadline_us = fields.deadline_us,
         .call = call,
     };
     if (!call) get_counts(shard, &ticket->request);

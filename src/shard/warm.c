@@ -6,10 +6,7 @@
 #include "base/assert.h"
 #include "base/logger.h"
 
-enum {
-    DAMAGE_LOG_US = 1000000,
-    ROWS_A_LOOK = 64, /* of LMDB at one moment: while it is looked at, it cannot reuse pages */
-};
+enum { DAMAGE_LOG_US = 1000000 };
 
 struct warm_thread {
     struct warm *warm;
@@ -95,7 +92,7 @@ static bool promotion_count(struct engine *engine) {
     return false;
 }
 
-/* A row that was used before is put back into memory by its owner. */
+/* Its owner puts it back into memory. */
 static void row_promote(struct warm_thread *thread, const struct warm_rows *rows,
                         const struct warm_row *row) {
     struct engine *engine = thread->warm->engine;
@@ -119,9 +116,13 @@ static void row_promote(struct warm_thread *thread, const struct warm_rows *rows
     warm_budget_give(rows->budget, bytes);
 }
 
-static void rows_fetch(struct warm_thread *thread, struct warm_rows *rows, uint32_t begin,
-                       uint32_t end) {
+/* The next rows of a call, as many as a turn has. */
+static void rows_fetch(struct warm_thread *thread, struct warm_call *call) {
+    struct warm_rows *rows = &call->rows;
     struct fst_error error = {.text = ""};
+    uint32_t begin = call->fetched_count;
+    uint32_t left = rows->count - begin;
+    uint32_t end = begin + (left < WARM_ROWS_A_TURN ? left : WARM_ROWS_A_TURN);
     error.status = meta_reader_begin(thread->reader, &error);
     if (error.status != FST_OK) damage_log(thread, &error);
     for (uint32_t i = begin; i < end; i++) {
@@ -129,30 +130,47 @@ static void rows_fetch(struct warm_thread *thread, struct warm_rows *rows, uint3
         if (error.status == FST_OK) row_fetch(thread, rows, &rows->rows[i]);
     }
     if (error.status == FST_OK) meta_reader_end(thread->reader);
+    for (uint32_t i = begin; i < end; i++) {
+        const struct warm_row *row = &rows->rows[i];
+        if (row->status == FST_OK && row->want.comes_back) row_promote(thread, rows, row);
+    }
+    metrics_add(&thread->warm->engine->metrics[thread->seat], METRIC_WARM_ROWS, end - begin);
+    call->fetched_count = end;
 }
 
-static void call_serve(struct warm_thread *thread, struct warm_call *call) {
+/* Whether nobody waits for the rows any more. */
+static bool call_is_late(const struct warm_thread *thread, const struct warm_call *call) {
+    if (call->deadline_us == 0) return false;
+    int64_t now_us = io_monotonic_us(thread->warm->engine->io);
+    return now_us - call->frame.arrival_us >= call->deadline_us;
+}
+
+static void rows_drop(struct warm_call *call) {
+    for (; call->fetched_count < call->rows.count; call->fetched_count++) {
+        call->rows.rows[call->fetched_count].status = FST_TIMEOUT;
+    }
+}
+
+/* One turn of a call: false if another has to follow. */
+static bool call_serve(struct warm_thread *thread, struct warm_call *call) {
     struct engine *engine = thread->warm->engine;
-    struct warm_rows *rows = &call->rows;
     uint32_t to = call->message.from; /* Sending it writes the seat of this thread. */
-    for (uint32_t i = 0; i < rows->count; i += ROWS_A_LOOK) {
-        uint32_t left = rows->count - i;
-        rows_fetch(thread, rows, i, i + (left < ROWS_A_LOOK ? left : ROWS_A_LOOK));
-    }
-    for (uint32_t i = 0; i < rows->count; i++) {
-        const struct warm_row *row = &rows->rows[i];
-        if (row->status == FST_OK && row->want.was_used) row_promote(thread, rows, row);
-    }
-    metrics_add(&engine->metrics[thread->seat], METRIC_WARM_ROWS, rows->count);
+    if (call_is_late(thread, call))
+        rows_drop(call);
+    else
+        rows_fetch(thread, call);
+    if (call->fetched_count < call->rows.count) return false;
     call->message.kind = MESSAGE_WARMED;
     bool is_sent = mailbox_send(&engine->mailboxes, thread->seat, to, &call->message);
     FST_ASSERT(is_sent); /* Queues hold more than all calls of a shard and what is promoted. */
     engine_wake(engine, to);
+    return true;
 }
 
-/* NULL: the end. */
-static struct warm_call *call_wait(struct warm *warm) {
+/* Puts back a call that has more rows, if not NULL. NULL: the end. */
+static struct warm_call *call_wait(struct warm *warm, struct warm_call *unfinished) {
     pthread_mutex_lock(&warm->lock);
+    if (unfinished) message_list_put(&warm->calls, &unfinished->message);
     struct message *message;
     while ((message = message_list_get(&warm->calls)) == NULL && !warm->is_stopping) {
         pthread_cond_wait(&warm->changed, &warm->lock);
@@ -166,8 +184,11 @@ static struct warm_call *call_wait(struct warm *warm) {
 
 static void *thread_run(void *context) {
     struct warm_thread *thread = context;
+    struct warm_call *unfinished = NULL;
     struct warm_call *call;
-    while ((call = call_wait(thread->warm)) != NULL) call_serve(thread, call);
+    while ((call = call_wait(thread->warm, unfinished)) != NULL) {
+        unfinished = call_serve(thread, call) ? NULL : call;
+    }
     return NULL;
 }
 

@@ -2,12 +2,14 @@
  * warm: the threads that read evicted rows from LMDB, and what goes to them and back.
  *
  *     GET that met evicted rows -> call -> queue -> [ warm thread: LMDB ] -> its shard, again
- *                                                          |
- *                                     a row used often -> promotion -> the owner of its partition
+ *                                           ^             |   |
+ *                                           +-- has more -+   a row that comes back -> promotion
+ *                                                                 -> the owner of its partition
  *
  * One queue for all threads, so that nobody waits behind a slow read while another thread has
- * nothing to do. Calls come back in any order. All that calls and promotions hold is taken from one
- * budget; a promotion that finds no room is left out.
+ * nothing to do. A call is served WARM_ROWS_A_TURN rows at a time, and goes to the end of the queue
+ * in between, so that a few rows do not wait for many. Calls come back in any order. All that calls
+ * and promotions hold is taken from one budget; a promotion that finds no room is left out.
  *
  * Invariant: a call is in the queue, with a thread, in a mailbox, or with its shard.
  * Threads: warm_put by shards; a warm thread has a seat in the mailboxes and metrics of its own.
@@ -24,6 +26,8 @@ enum {
     WARM_THREADS_MAX = 32,
     WARM_CALLS_MAX = 1024, /* of a shard */
     WARM_ROUNDS_MAX = 4,   /* of a GET whose rows change under way */
+    /* Of LMDB at one moment: while it is looked at, it cannot reuse pages. */
+    WARM_ROWS_A_TURN = 64,
     /* On their way; with all calls of a shard less than a queue holds. */
     WARM_PROMOTIONS_MAX = 4096,
 };
@@ -31,10 +35,12 @@ enum {
 struct warm_call {
     struct message message;
     uint64_t conn_id;
-    uint32_t round;     /* from 1 */
-    struct frame frame; /* of the GET; its payload lies below */
+    int64_t deadline_us; /* since the frame's arrival; 0: none. Rows not fetched by then: TIMEOUT */
+    uint32_t round;      /* from 1 */
+    struct frame frame;  /* of the GET; its payload lies below */
     struct warm_rows rows;
-    size_t bytes; /* of the budget, without the rows */
+    uint32_t fetched_count; /* of the rows, from the first */
+    size_t bytes;           /* of the budget, without the rows */
     uint8_t payload[];
 };
 

@@ -201,6 +201,18 @@ def test_rows_that_are_read_again_come_back(small):
     small.check(keys)
 
 
+def test_rows_of_a_view_that_evicts_no_more_come_back_when_they_are_read(small):
+    small.server.apply(DEFINITIONS.replace("evict: true", "evict: false"))
+    before = small.server.metric("rows_promoted")
+    keys = evicted_keys(small, 3)
+    deadline = time.monotonic() + 60
+    while small.server.metric("rows_promoted") < before + len(keys):
+        assert time.monotonic() < deadline
+    looked_up = small.server.metric("warm_rows")
+    small.check(keys)
+    assert small.server.metric("warm_rows") == looked_up
+
+
 def test_every_shape(small):
     """Rows, columns and numbers of evicted rows agree."""
     c = small.connection

@@ -318,15 +318,15 @@ static void test_evicted_rows_change(void **state) {
     assert_int_equal(request.wanted.count, 1);
     struct warm_rows in_hand = request.wanted;
     assert_int_equal(load_i64(warm_rows_name(&in_hand, &in_hand.rows[0]).data), 1);
-    assert_false(in_hand.rows[0].want.was_used);
+    assert_false(in_hand.rows[0].want.comes_back);
 
     /* Another request's look is a use of the row; the second look of the same one is none. */
     request = evicted_get(&b, plan, NULL, rows);
-    assert_true(request.wanted.rows[0].want.was_used);
+    assert_true(request.wanted.rows[0].want.comes_back);
     warm_rows_deinit(&request.wanted);
     uint64_t found_before = b.store.found;
     request = evicted_get(&b, plan, &in_hand, rows);
-    assert_false(request.wanted.rows[0].want.was_used);
+    assert_false(request.wanted.rows[0].want.comes_back);
     assert_int_equal(b.store.found, found_before);
     warm_rows_deinit(&request.wanted);
 
@@ -369,6 +369,27 @@ static void test_evicted_rows_change(void **state) {
     bench_deinit(&b);
 }
 
+/* A view that evicts no more has its rows back as they are read, the first time. */
+static void test_rows_of_a_view_that_evicts_no_more(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b);
+    struct view *view = catalog_fixture_view(b.fixture, FIXTURE_PROFILE);
+    view->evicts = true;
+    struct read_plan *plan = plan_make(&b, (const char *[]){"t.profile:score", NULL});
+    _Alignas(8) uint8_t rows[256];
+    const struct newest row = {.is_there = true, .revision = 1, .event_us = 5, .score = 2.5};
+    profile_write(&b, 1, &row);
+    profile_evict(&b);
+    view->evicts = false;
+    struct get_request request = evicted_get(&b, plan, NULL, rows);
+    assert_int_equal(request.wanted.count, 1);
+    assert_true(request.wanted.rows[0].want.comes_back);
+    warm_rows_deinit(&request.wanted);
+    read_plan_destroy(plan);
+    bench_deinit(&b);
+}
+
 /* More keys than one batch holds, several views, keys in any order and repeated. */
 static void test_more_than_one_batch(void **state) {
     (void)state;
@@ -405,6 +426,7 @@ int main(void) {
         cmocka_unit_test(test_ttl),
         cmocka_unit_test(test_now),
         cmocka_unit_test(test_evicted_rows_change),
+        cmocka_unit_test(test_rows_of_a_view_that_evicts_no_more),
         cmocka_unit_test(test_more_than_one_batch),
     };
     return cmocka_run_group_tests_name("query/get", tests, NULL, NULL);
