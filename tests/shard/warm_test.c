@@ -7,14 +7,13 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/assert.h"
 #include "shard/warm.h"
+#include "tests/shard/gate_clock.h"
 
 enum {
     SHARDS = 2,
@@ -32,7 +31,7 @@ enum {
 };
 
 struct world {
-    struct io io; /* the clock; first member */
+    struct gate_clock clock;
     struct io_ring ring;
     struct io_ring *rings[SHARDS];
     struct engine *engine;
@@ -40,60 +39,18 @@ struct world {
     struct meta *meta;
     char folder[64];
     uint32_t cursors[SHARDS];
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t changed;
-    uint32_t wakes;
-    bool is_closed;     /* the gate: who reads the clock waits */
-    uint32_t at_gate;   /* threads that wait there */
-    int64_t now_us;     /* monotonic */
-    int64_t reading_us; /* how long a reading takes */
+    uint32_t wakes; /* under the lock of the clock */
 };
-
-/* ---- clock and ring ---- */
-
-static int64_t clock_monotonic_us(struct io *io) {
-    struct world *world = (struct world *)(void *)io;
-    pthread_mutex_lock(&world->lock);
-    world->at_gate += 1;
-    pthread_cond_broadcast(&world->changed);
-    while (world->is_closed) pthread_cond_wait(&world->changed, &world->lock);
-    world->at_gate -= 1;
-    int64_t now_us = world->now_us;
-    world->now_us += world->reading_us;
-    pthread_mutex_unlock(&world->lock);
-    return now_us;
-}
-
-static const struct io_ops clock_ops = {.monotonic_us = clock_monotonic_us};
 
 static void ring_wake(struct io_ring *ring) {
     struct world *world = (struct world *)(void *)((uint8_t *)ring - offsetof(struct world, ring));
-    pthread_mutex_lock(&world->lock);
+    pthread_mutex_lock(&world->clock.lock);
     world->wakes += 1;
-    pthread_cond_broadcast(&world->changed);
-    pthread_mutex_unlock(&world->lock);
+    pthread_cond_broadcast(&world->clock.changed);
+    pthread_mutex_unlock(&world->clock.lock);
 }
 
 static const struct io_ring_ops ring_ops = {.name = "wakes", .wake = ring_wake};
-
-static void gate_close(struct world *world) {
-    pthread_mutex_lock(&world->lock);
-    world->is_closed = true;
-    pthread_mutex_unlock(&world->lock);
-}
-
-static void gate_wait(struct world *world) {
-    pthread_mutex_lock(&world->lock);
-    while (world->at_gate == 0) pthread_cond_wait(&world->changed, &world->lock);
-    pthread_mutex_unlock(&world->lock);
-}
-
-static void gate_open(struct world *world) {
-    pthread_mutex_lock(&world->lock);
-    world->is_closed = false;
-    pthread_cond_broadcast(&world->changed);
-    pthread_mutex_unlock(&world->lock);
-}
 
 /* ---- life ---- */
 
@@ -131,14 +88,12 @@ static void rows_store(struct world *world) {
 static struct world *world_create(void) {
     struct world *world = calloc(1, sizeof *world);
     assert_non_null(world);
-    world->io.ops = &clock_ops;
+    gate_clock_init(&world->clock);
     world->ring.ops = &ring_ops;
-    pthread_mutex_init(&world->lock, NULL);
-    pthread_cond_init(&world->changed, NULL);
     world->engine = aligned_alloc(64, bytes_align(sizeof *world->engine, 64));
     assert_non_null(world->engine);
     memset(world->engine, 0, sizeof *world->engine);
-    world->engine->io = &world->io;
+    world->engine->io = &world->clock.io;
     world->engine->shards_count = SHARDS;
     world->engine->partitions_count = PARTITIONS;
     world->engine->warm_threads_count = WARM_THREADS_MAX;
@@ -178,8 +133,7 @@ static void world_destroy(struct world *world) {
     }
     assert_int_equal(rmdir(world->folder), 0);
     mailboxes_deinit(&world->engine->mailboxes);
-    pthread_cond_destroy(&world->changed);
-    pthread_mutex_destroy(&world->lock);
+    gate_clock_deinit(&world->clock);
     free(world->metrics);
     free(world->engine);
     free(world);
@@ -225,15 +179,15 @@ static void ask_put(struct world *world, uint32_t shard, uint64_t id, struct ask
 /* The next that comes to a shard. */
 static struct message *message_wait(struct world *world, uint32_t shard) {
     for (;;) {
-        pthread_mutex_lock(&world->lock);
+        pthread_mutex_lock(&world->clock.lock);
         uint32_t wakes = world->wakes;
-        pthread_mutex_unlock(&world->lock);
+        pthread_mutex_unlock(&world->clock.lock);
         struct message *message =
             mailbox_receive(&world->engine->mailboxes, shard, &world->cursors[shard]);
         if (message) return message;
-        pthread_mutex_lock(&world->lock);
-        while (world->wakes == wakes) pthread_cond_wait(&world->changed, &world->lock);
-        pthread_mutex_unlock(&world->lock);
+        pthread_mutex_lock(&world->clock.lock);
+        while (world->wakes == wakes) pthread_cond_wait(&world->clock.changed, &world->clock.lock);
+        pthread_mutex_unlock(&world->clock.lock);
     }
 }
 
@@ -312,14 +266,14 @@ static void test_few_rows_overtake_many(void **state) {
     (void)state;
     struct world *world = world_create();
     threads_start(world, 1);
-    gate_close(world);
+    gate_clock_close_gate(&world->clock);
     ask_put(world, 0, 1, (struct ask){.count = 1, .deadline_us = NEVER});
-    gate_wait(world);
+    gate_clock_await(&world->clock, 1);
     ask_put(world, 0, 2, (struct ask){.count = ROWS});
     ask_put(world, 1, 3, (struct ask){.first = 5, .count = 2 * WARM_ROWS_A_TURN + 1});
     ask_put(world, 0, 4, (struct ask){.first = 7, .count = WARM_ROWS_A_TURN});
     ask_put(world, 0, 5, (struct ask){.first = 9, .count = WARM_ROWS_A_TURN + 1});
-    gate_open(world);
+    gate_clock_open_gate(&world->clock);
     static const struct {
         uint64_t id;
         uint32_t first;
@@ -343,7 +297,7 @@ static void test_few_rows_overtake_many(void **state) {
 static void test_deadlines(void **state) {
     (void)state;
     struct world *world = world_create();
-    world->now_us = 1000;
+    gate_clock_put(&world->clock, 1000, 0);
     threads_start(world, 1);
     ask_put(world, 0, 1, (struct ask){.count = 20, .deadline_us = 1001});
     ask_put(world, 0, 2, (struct ask){.count = 20, .deadline_us = 1000});
@@ -357,7 +311,7 @@ static void test_deadlines(void **state) {
     }
     assert_int_equal(rows_looked_up(world), 40);
     /* Each turn takes 10: the third one is at 1020. */
-    world->reading_us = 10;
+    gate_clock_put(&world->clock, 1000, 10);
     ask_put(world, 0, 4, (struct ask){.count = 4 * WARM_ROWS_A_TURN, .deadline_us = 1015});
     struct warm_call *call = call_take(world, 0);
     for (uint32_t i = 0; i < call->rows.count; i++) {
@@ -531,7 +485,7 @@ static void test_failures(void **state) {
 /* ---- the end ---- */
 
 static void *gate_opener(void *context) {
-    gate_open(context);
+    gate_clock_open_gate(context);
     return NULL;
 }
 
@@ -546,13 +500,13 @@ static void test_end(void **state) {
         ask_put(world, 1, 2, (struct ask){.count = ROWS});
         struct warm_call *call = call_take(world, 1);
         warm_call_destroy(call);
-        gate_close(world);
+        gate_clock_close_gate(&world->clock);
         for (uint32_t i = 0; i < 20; i++) {
             ask_put(world, i % SHARDS, 3 + i, (struct ask){.count = 200, .deadline_us = NEVER});
         }
-        gate_wait(world);
+        gate_clock_await(&world->clock, 1);
         pthread_t opener;
-        assert_int_equal(pthread_create(&opener, NULL, gate_opener, world), 0);
+        assert_int_equal(pthread_create(&opener, NULL, gate_opener, &world->clock), 0);
         warm_destroy(world->engine->warm);
         world->engine->warm = NULL;
         assert_int_equal(pthread_join(opener, NULL), 0);
