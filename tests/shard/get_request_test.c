@@ -38,6 +38,7 @@ static const struct world_get held = {.keys_count = 1, .deadline_us = LONG_US};
 
 struct store {
     struct shard_world *world;
+    const struct change *change; /* of definitions, by a step */
     struct meta *meta;
     char folder[64];
 };
@@ -193,9 +194,209 @@ static void test_deadline_passes_while_rows_are_awaited(void **state) {
     store_destroy(store);
 }
 
+/* ---- connections ---- */
+
+static bool connection_reset(struct shard_world *world) {
+    world->is_reset = true;
+    return true;
+}
+
+static bool calls_await(struct shard_world *world) {
+    return world->shard->warm_open == 0;
+}
+
+/* The connection goes while its rows are fetched: nobody is answered, and nothing is kept. */
+static void test_connection_goes(void **state) {
+    (void)state;
+    static const char *const features[] = {"cold:n", "cold:note"};
+    for (int i = 0; i < 2; i++) {
+        struct store *store = store_create(features[i]);
+        RUN(store, thread_hold, thread_await, deadlines_put, connection_reset, thread_let_go,
+            calls_await);
+        assert_int_equal(shard_world_replies_count(store->world), 0);
+        assert_int_equal(store->world->shard->requests_open, 0);
+        assert_int_equal(rows_looked_up(store), held.keys_count + 25);
+        store_destroy(store);
+    }
+}
+
+/* The end is waited for while rows are fetched: every request is answered. */
+static void test_end(void **state) {
+    (void)state;
+    struct store *store = store_create("cold:n");
+    RUN(store, thread_hold, thread_await, deadlines_put, thread_let_go);
+    assert_int_equal(shard_world_replies_count(store->world), 3);
+    assert_int_equal(store->world->shard->warm_open, 0);
+    store_destroy(store);
+}
+
+/* ---- limits ---- */
+
+static bool calls_fill(struct shard_world *world) {
+    for (uint32_t i = 1; i < WARM_CALLS_MAX; i++) {
+        shard_world_get(world, &(struct world_get){.key = i % ROWS, .keys_count = 1});
+    }
+    return true;
+}
+
+static bool calls_are_full(struct shard_world *world) {
+    assert_int_equal(shard_world_replies_count(world), 0);
+    return world->shard->warm_open == WARM_CALLS_MAX;
+}
+
+static bool call_put(struct shard_world *world) {
+    shard_world_get(world, &(struct world_get){.key = 3, .keys_count = 1});
+    return true;
+}
+
+static bool is_refused(struct shard_world *world) {
+    assert_int_equal(shard_world_replies_count(world), 1);
+    return true;
+}
+
+/* As many as may wait do, and are answered; one more is refused, and so it is not when they are
+ * gone. */
+static void test_calls_of_a_shard(void **state) {
+    (void)state;
+    struct store *store = store_create("cold:n");
+    store->world->engine->limits.in_flight_max = 2 * WARM_CALLS_MAX;
+    RUN(store, thread_hold, thread_await, calls_fill, calls_are_full, call_put, is_refused,
+        thread_let_go, replies_await, call_put, replies_await);
+    for (uint32_t get = 0; get < store->world->gets_count; get++) {
+        assert_int_equal(shard_world_status(store->world, get),
+                         get == WARM_CALLS_MAX ? FST_OVERLOADED : FST_OK);
+    }
+    /* But not for the last one: its row, which was read often, is back in memory. */
+    assert_int_equal(rows_looked_up(store), WARM_CALLS_MAX);
+    store_destroy(store);
+}
+
+/* The one that is held and another one, to the byte; then there is room again. */
+static bool budget_limit(struct shard_world *world) {
+    struct warm_budget *budget = &world->engine->warm_budget;
+    budget->limit_bytes = 2 * budget->used_bytes;
+    return true;
+}
+
+static bool budget_limit_less(struct shard_world *world) {
+    (void)budget_limit(world);
+    world->engine->warm_budget.limit_bytes -= 1;
+    return true;
+}
+
+static bool budget_lift(struct shard_world *world) {
+    world->engine->warm_budget.limit_bytes = 1 << 20;
+    return true;
+}
+
+static void test_budget_of_calls(void **state) {
+    (void)state;
+    struct store *store = store_create("cold:n");
+    RUN(store, thread_hold, thread_await, budget_limit, call_put, call_put, is_refused, budget_lift,
+        thread_let_go, replies_await);
+    assert_int_equal(shard_world_status(store->world, 1), FST_OK);
+    assert_int_equal(shard_world_status(store->world, 2), FST_OVERLOADED);
+    store_destroy(store);
+    store = store_create("cold:n");
+    RUN(store, thread_hold, thread_await, budget_limit_less, call_put, is_refused, budget_lift,
+        thread_let_go, replies_await);
+    assert_int_equal(shard_world_status(store->world, 1), FST_OVERLOADED);
+    store_destroy(store);
+}
+
+/* ---- definitions and roles ---- */
+
+static void key_create(struct registry *registry) {
+    struct access_key_plan plan = {.name = "somebody", .roles = ROLE_READ, .secret = {1}};
+    struct bytes change;
+    assert_int_equal(registry_plan_key_create(registry, &plan, &change, NULL), FST_OK);
+    assert_int_equal(registry_adopt(registry, change, NULL), FST_OK);
+    free((void *)(uintptr_t)change.data);
+}
+
+/* What changes while a GET of `cold:n` or `cold:note` waits: definitions, or (NULL) the keys, so
+ * that one without a key may read nothing. */
+static const struct change {
+    const char *name;
+    const char *yaml;
+    enum fst_status status;
+    uint8_t row_status; /* if the status is OK */
+} changes[] = {
+    {"a feature more", COLD_HEAD COLD_FEATURES "      - {name: more, type: float64}\n", FST_OK,
+     FST_OK},
+    {"evicts no more",
+     "namespace: t\nviews:\n  - name: cold\n    entity: customer\n    evict: false\n" COLD_FEATURES,
+     FST_OK, FST_OK},
+    {"a version more", COLD_HEAD "    version: 2\n" COLD_FEATURES, FST_OK, FST_NOT_FOUND},
+    {"a ttl", COLD_HEAD "    ttl: 1s\n" COLD_FEATURES, FST_LAYOUT_CHANGED, 0},
+    {"a default",
+     COLD_HEAD "    features:\n      - {name: n, type: int64, default: 7}\n"
+               "      - {name: note, type: string, default: x}\n",
+     FST_LAYOUT_CHANGED, 0},
+    {"no right to read", NULL, FST_FORBIDDEN, 0},
+};
+
+static bool definitions_change(struct shard_world *world) {
+    const struct store *store = world->context;
+    struct registry *registry = world->fixture->registry;
+    struct definitions *next = &world->definitions[1];
+    if (store->change->yaml)
+        fixture_apply(registry, store->change->yaml);
+    else
+        key_create(registry);
+    next->number = 2;
+    assert_int_equal(registry_catalog(registry, &next->catalog), FST_OK);
+    assert_int_equal(registry_access(registry, &next->access), FST_OK);
+    atomic_store(&world->engine->definitions, next);
+    return true;
+}
+
+/* Nobody needs the old ones from here on. */
+static bool definitions_free(struct shard_world *world) {
+    struct definitions *old = &world->definitions[0];
+    assert_int_equal(atomic_load(&world->engine->adopted[0]), 2);
+    assert_int_equal(shard_world_replies_count(world), 0);
+    catalog_destroy(old->catalog);
+    access_destroy(old->access);
+    old->catalog = NULL;
+    old->access = NULL;
+    return true;
+}
+
+/* The answer is what the new definitions say, whole. */
+static void change_check(const struct store *store, const struct change *change, bool has_heap) {
+    assert_int_equal(shard_world_status(store->world, HELD_GET), change->status);
+    if (change->status != FST_OK) return;
+    const uint8_t *group = shard_world_reply(store->world, HELD_GET) + FRAME_HEADER_BYTES + 8;
+    assert_int_equal(group[0], change->row_status);
+    if (change->row_status != FST_OK || has_heap) return;
+    assert_int_equal(load_i64(group + 40), n_of(held.key));
+}
+
+static void test_definitions_change(void **state) {
+    (void)state;
+    static const char *const features[] = {"cold:n", "cold:note"};
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        for (int f = 0; f < 2; f++) {
+            print_message("  %s, %s\n", changes[i].name, features[f]);
+            struct store *store = store_create(features[f]);
+            store->change = &changes[i];
+            RUN(store, thread_hold, thread_await, definitions_change, definitions_free,
+                thread_let_go, replies_await);
+            change_check(store, &changes[i], f == 1);
+            store_destroy(store);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deadline_passes_while_rows_are_awaited),
+        cmocka_unit_test(test_connection_goes),
+        cmocka_unit_test(test_end),
+        cmocka_unit_test(test_calls_of_a_shard),
+        cmocka_unit_test(test_budget_of_calls),
+        cmocka_unit_test(test_definitions_change),
     };
     return cmocka_run_group_tests_name("shard/get_request", tests, NULL, NULL);
 }
