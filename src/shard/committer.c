@@ -183,6 +183,12 @@ static void part_take(struct committer *committer, const struct view *view,
         part_answer(committer, batch, index,
                     partition_can_make_room(partition, view) ? FST_OVERLOADED : FST_FULL);
         return;
+    case PARTITION_BUSY:
+        part_answer(committer, batch, index, FST_OVERLOADED);
+        return;
+    case PARTITION_TOO_LARGE:
+        part_answer(committer, batch, index, FST_TOO_LARGE);
+        return;
     case PARTITION_REPEATED:
         part_repeat(committer, batch, index);
         return;

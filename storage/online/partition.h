@@ -91,7 +91,13 @@ uint64_t partition_memory_lsn(const struct partition *partition);
 
 /* ---- writing: the owner ---- */
 
-enum partition_admission { PARTITION_ADMIT, PARTITION_REPEATED, PARTITION_FULL };
+enum partition_admission {
+    PARTITION_ADMIT,
+    PARTITION_REPEATED,
+    PARTITION_FULL,
+    PARTITION_BUSY,      /* too many freed places wait for readers, or may soon; try again */
+    PARTITION_TOO_LARGE, /* the record alone may free too many */
+};
 
 /* Before logging a rows record (`body`: struct log_rows_header, images, heap; trusted): whether its
  * rows fit, and whether this client's sequence was admitted before. When it answers PARTITION_ADMIT

@@ -215,8 +215,12 @@ static bool rows_fit_in(struct partition *partition, const struct view *view,
 
 /* Every row in flight may free as many places as it takes, and each span that empties waits, too.
  */
+static uint64_t waiting_places(uint64_t promised_places) {
+    return 4 * promised_places + SPARE_WAITING;
+}
+
 static bool places_can_wait(struct partition *partition, uint64_t promised_places) {
-    return slabs_can_wait(&partition->slabs, 4 * promised_places + SPARE_WAITING);
+    return slabs_can_wait(&partition->slabs, waiting_places(promised_places));
 }
 
 bool partition_can_evict(struct partition *partition, const struct row_layout *layout) {
@@ -265,6 +269,10 @@ enum partition_admission partition_admit(struct partition *partition, const stru
     }
     struct claim claim = claim_of(view, &rows);
     uint64_t promised_places = partition->slabs.promised_places + claim.places;
+    if (slabs_is_waiting_full(&partition->slabs, waiting_places(promised_places))) {
+        return waiting_places(claim.places) > TABLE_WAITING_MAX ? PARTITION_TOO_LARGE
+                                                                : PARTITION_BUSY;
+    }
     if (!places_can_wait(partition, promised_places)) return refuse(partition, view, &rows);
     if (partition->slabs.promised_places == 0) spare_clear(partition);
     spare_put_rows(partition, view, &rows, body, promised_places);

@@ -254,9 +254,13 @@ static bool waiting_reserve(struct slabs *slabs, uint64_t count) {
     return true;
 }
 
+bool slabs_is_waiting_full(const struct slabs *slabs, uint64_t places) {
+    return slabs->root->waiting_count[slabs->root->waiting_now] + places > TABLE_WAITING_MAX;
+}
+
 bool slabs_can_wait(struct slabs *slabs, uint64_t places) {
     uint64_t count = slabs->root->waiting_count[slabs->root->waiting_now] + places;
-    if (count > TABLE_WAITING_MAX) return false;
+    if (slabs_is_waiting_full(slabs, places)) return false;
     return count <= slabs->waiting_reserved || waiting_reserve(slabs, count);
 }
 

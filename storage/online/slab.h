@@ -94,6 +94,8 @@ uint64_t slabs_get(struct slabs *slabs, enum slab_kind kind, uint32_t bytes);
 void slabs_put(struct slabs *slabs, uint64_t place);
 /* Whether `places` more can wait; takes the memory for that. */
 bool slabs_can_wait(struct slabs *slabs, uint64_t places);
+/* Whether they cannot because so many wait, whatever memory there is. */
+bool slabs_is_waiting_full(const struct slabs *slabs, uint64_t places);
 bool slabs_is_waiting(const struct slabs *slabs);
 /* Frees up to so many places that no reader can look at any more. */
 void slabs_reclaim(struct slabs *slabs, uint32_t places_max);

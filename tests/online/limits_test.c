@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "storage/online/table.h"
 #include "tests/online/online_fixture.h"
 
 enum { LIMIT_BYTES = 4 << 20 };
@@ -205,6 +206,10 @@ static void test_readers_hold_too_many_places(void **state) {
     print_message("  %lld writes of 256 rows\n", (long long)now_us);
     assert_true(now_us > 1000);
     while (record_write(fixture, &one[now_us % 2], now_us)) now_us += 1;
+    /* It is not memory that is missing, so no row has to leave it. */
+    assert_int_equal(partition_admit(fixture->partition, fixture->by_id[VIEW_TEXT], many[0].body),
+                     PARTITION_BUSY);
+    assert_false(partition_is_short(fixture->partition));
     online_fixture_check(fixture);
     epoch_leave(&fixture->epoch, 0);
     for (int i = 0; i < 10000; i++) partition_reclaim(fixture->partition);
@@ -216,6 +221,30 @@ static void test_readers_hold_too_many_places(void **state) {
         record_free(&many[r]);
         record_free(&one[r]);
     }
+    online_fixture_destroy(fixture);
+}
+
+/* A record that may free more places than can wait is refused for good, whatever memory there is,
+ * and rows need not leave it for that. One row less, and it is admitted alone, but not twice. */
+static void test_one_record_frees_too_many_places(void **state) {
+    (void)state;
+    struct online_fixture *fixture = online_fixture_create(UINT64_C(1) << 30);
+    const struct view *view = fixture->by_id[VIEW_SMALL];
+    uint32_t rows_max = (TABLE_WAITING_MAX - 4096) / 4;
+    size_t image_bytes = view->revisions[0].layout.image_bytes;
+    struct log_rows_header rows = {.view_id = view->id, .rows_count = rows_max + 1};
+    uint8_t *body = calloc(1, sizeof rows + (rows_max + 1) * image_bytes);
+    assert_non_null(body);
+    memcpy(body, &rows, sizeof rows);
+    assert_int_equal(partition_admit(fixture->partition, view, body), PARTITION_TOO_LARGE);
+    rows.rows_count = rows_max;
+    memcpy(body, &rows, sizeof rows);
+    assert_int_equal(partition_admit(fixture->partition, view, body), PARTITION_ADMIT);
+    assert_int_equal(partition_admit(fixture->partition, view, body), PARTITION_BUSY);
+    assert_false(partition_is_short(fixture->partition));
+    partition_release(fixture->partition, view, body);
+    online_fixture_check(fixture);
+    free(body);
     online_fixture_destroy(fixture);
 }
 
@@ -461,6 +490,7 @@ int main(void) {
         cmocka_unit_test(test_room_for_other_sizes),
         cmocka_unit_test(test_readers_hold_places),
         cmocka_unit_test(test_readers_hold_too_many_places),
+        cmocka_unit_test(test_one_record_frees_too_many_places),
         cmocka_unit_test(test_admitted_rows_are_charged),
         cmocka_unit_test(test_reserve_ends),
         cmocka_unit_test(test_sequences_count_once),

@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+
+#include "storage/online/table.h"
 #include "tests/shard/committer_world.h"
 
 enum { STEPS = 4000, PLENTY = 256 << 20 };
@@ -335,6 +338,37 @@ static void test_budget_full(void **state) {
     world_destroy(world);
 }
 
+/* So many freed places may wait that no more can: a row may be sent again, though there is memory
+ * and nothing can leave it; soon it is taken. */
+static void test_freed_places_that_wait(void **state) {
+    (void)state;
+    enum { PLACES = 2 }; /* of a row: for itself and its note */
+    struct world *world = world_create(PLENTY);
+    struct shard_fixture *fixture = world->fixture;
+    struct write_origin origin = {.is_durable = true};
+    const struct view *plain = fixture->plain;
+    struct partition *partition = fixture->partitions[fixture_partition(1)];
+    struct log_rows_header rows = {.view_id = plain->id,
+                                   .rows_count = (TABLE_WAITING_MAX - 4096) / 4 / PLACES};
+    uint8_t *body =
+        calloc(1, sizeof rows + (size_t)rows.rows_count * view_current(plain)->layout.image_bytes);
+    assert_non_null(body);
+    memcpy(body, &rows, sizeof rows);
+    assert_int_equal(partition_admit(partition, plain, body), PARTITION_ADMIT);
+    one_take(world, plain, &origin, 1, 62);
+    world_finish(world);
+    assert_int_equal(world->statuses_count[FST_OVERLOADED], 1);
+    assert_false(partition_is_short(partition));
+    partition_release(partition, plain, body);
+    one_take(world, plain, &origin, 1, 62);
+    world_finish(world);
+    assert_int_equal(world->statuses_count[FST_OVERLOADED], 1);
+    assert_int_equal(world->statuses_count[FST_OK], 1);
+    world_check_log(world, 0);
+    world_destroy(world);
+    free(body);
+}
+
 /* Where rows may leave memory, a row that finds no room may be sent again; unless the eviction went
  * around and met none that can go. */
 static void test_budget_full_of_rows_that_may_leave(void **state) {
@@ -656,6 +690,7 @@ int main(void) {
         cmocka_unit_test(test_repetition_needs_no_other_write),
         cmocka_unit_test(test_group_full),
         cmocka_unit_test(test_budget_full),
+        cmocka_unit_test(test_freed_places_that_wait),
         cmocka_unit_test(test_budget_full_of_rows_that_may_leave),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_disk_full_forgets_sequences),
