@@ -27,6 +27,7 @@ struct get_ticket {
     uint8_t *room; /* of its reply, committed; NULL: none is */
     size_t bytes;
     struct warm_call *call; /* that brought rows in hand, or NULL; owned */
+    bool is_withdrawn;      /* its reply was taken back: it is owed another one */
     struct get_ticket *next;
 };
 
@@ -209,25 +210,43 @@ static void ticket_end(struct get_ticket *ticket) {
     warm_call_destroy(ticket->call);
 }
 
-static void ticket_settle(struct shard *shard, struct get_ticket *ticket) {
+static void ticket_withdraw(struct shard *shard, struct get_ticket *ticket) {
+    if (!ticket_is_void(ticket)) return;
     struct conn *conn = conns_find(&shard->conns, ticket->conn_id);
-    if (conn && ticket_is_void(ticket) &&
-        conn_reply_withdraw(conn, &ticket->frame, ticket->room, ticket->bytes)) {
-        void_settle(shard, conn, ticket);
-    }
+    ticket->is_withdrawn =
+        conn && conn_reply_withdraw(conn, &ticket->frame, ticket->room, ticket->bytes);
+}
+
+static void ticket_settle(struct shard *shard, struct get_ticket *ticket) {
+    struct conn *conn = ticket->is_withdrawn ? conns_find(&shard->conns, ticket->conn_id) : NULL;
+    if (conn) void_settle(shard, conn, ticket);
     ticket_end(ticket);
+}
+
+/* Replies are taken back from the newest, because those behind them move; then the oldest is sent
+ * away, or refused, first. */
+static void tickets_settle(struct shard *shard, struct get_ticket *newest) {
+    struct get_ticket *oldest = NULL;
+    while (newest) {
+        struct get_ticket *ticket = newest;
+        newest = ticket->next;
+        ticket_withdraw(shard, ticket);
+        ticket->next = oldest;
+        oldest = ticket;
+    }
+    for (; oldest; oldest = oldest->next) ticket_settle(shard, oldest);
 }
 
 void get_request_run(struct shard *shard) {
     get_batch_run(&shard->gets);
     metrics_add(shard->metrics, METRIC_ROWS_FOUND, shard->rows_found);
     shard->rows_found = 0;
-    struct get_ticket *ticket = shard->tickets;
+    struct get_ticket *newest = shard->tickets;
     shard->tickets = NULL;
     if (!shard->gets.has_void && !shard->has_warm_tickets) return;
     shard->gets.has_void = false;
     shard->has_warm_tickets = false;
-    for (; ticket; ticket = ticket->next) ticket_settle(shard, ticket); /* The newest is first. */
+    tickets_settle(shard, newest);
 }
 
 /* ---- serving ---- */

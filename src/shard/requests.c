@@ -125,6 +125,10 @@ static void layout_reply(struct conn *conn, const struct frame *frame, uint32_t 
 bool request_role_is_missing(struct conn *conn, const struct frame *frame, uint32_t role) {
     const struct session *session = conn->session;
     if (session->roles & (role | ROLE_ADMIN)) return false;
+    if (session->roles == 0) { /* Its key went while the request waited. */
+        request_fail_text(conn, frame, FST_UNAUTHENTICATED, fst_status_text(FST_UNAUTHENTICATED));
+        return true;
+    }
     request_fail_text(conn, frame, FST_FORBIDDEN,
                       role == ROLE_WRITE ? "this needs a key with the role write"
                                          : "this needs a key with the role read");

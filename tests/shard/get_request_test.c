@@ -167,6 +167,32 @@ static uint64_t rows_looked_up(const struct store *store) {
     return counted(store, engine_warm_seat(store->world->engine, 0), METRIC_WARM_ROWS);
 }
 
+/* ---- order ---- */
+
+static bool order_put(struct shard_world *world) {
+    for (uint32_t i = 0; i < 20; i++) {
+        shard_world_get(world, &(struct world_get){.key = i, .keys_count = i + 1});
+    }
+    return true;
+}
+
+/* Requests that come together and want a few rows each are answered in their order, as far as there
+ * is one thread. */
+static void test_order(void **state) {
+    (void)state;
+    static const char *const features[] = {"cold:n", "cold:note"};
+    for (int i = 0; i < 2; i++) {
+        struct store *store = store_create(features[i]);
+        RUN(store, thread_hold, thread_await, order_put, thread_let_go, replies_await);
+        for (uint32_t get = 1; get < store->world->gets_count; get++) {
+            assert_int_equal(shard_world_status(store->world, get), FST_OK);
+            assert_true(shard_world_reply(store->world, get - 1) <
+                        shard_world_reply(store->world, get));
+        }
+        store_destroy(store);
+    }
+}
+
 /* ---- deadlines ---- */
 
 /* Two wait behind the one that is held; the time of one of them passes. */
@@ -315,7 +341,7 @@ static void key_create(struct registry *registry) {
 }
 
 /* What changes while a GET of `cold:n` or `cold:note` waits: definitions, or (NULL) the keys, so
- * that one without a key may read nothing. */
+ * that nobody may do anything without one. */
 static const struct change {
     const char *name;
     const char *yaml;
@@ -333,7 +359,7 @@ static const struct change {
      COLD_HEAD "    features:\n      - {name: n, type: int64, default: 7}\n"
                "      - {name: note, type: string, default: x}\n",
      FST_LAYOUT_CHANGED, 0},
-    {"no right to read", NULL, FST_FORBIDDEN, 0},
+    {"no key any more", NULL, FST_UNAUTHENTICATED, 0},
 };
 
 static bool definitions_change(struct shard_world *world) {
@@ -391,6 +417,7 @@ static void test_definitions_change(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_deadline_passes_while_rows_are_awaited),
         cmocka_unit_test(test_connection_goes),
         cmocka_unit_test(test_end),
