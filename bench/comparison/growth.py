@@ -2,11 +2,11 @@
 
 import statistics
 
-from comparison.report import line_make
+from comparison.report import line_make, load_fields
 from comparison.servers import say
 
 FACTOR, FACTOR_QUICK = 20, 5
-ROWS_PER_S, ROWS_PER_WRITE = 60000, 16
+ROWS_PER_S, ROWS_PER_WRITE = 30000, 64
 READS = ["online", "--entities-per-request", "100"]
 QUIET_SECONDS, QUIET_SECONDS_QUICK = 20.0, 1.5
 GROWN_SHARE_MIN = 0.95
@@ -32,9 +32,10 @@ def growth_line(results, share, entities):
     more = {"rows_from": entities, "rows_to": entities + growth["new_rows"],
             "share_of_peak": share, "refused": growth["refused"],
             "load_busy": growth["load_busy"], "updates_p999_us": updates["read_us"]["p99.9"]}
+    more.update(load_fields([growth, quiet]))
     note = ("p99.9 at {} of the peak, {:,} to {:,} rows; {:.0f} while as many rows are "
-            "written again").format(share, more["rows_from"], more["rows_to"],
-                                    more["updates_p999_us"])
+            "written again; {}").format(share, more["rows_from"], more["rows_to"],
+                                        more["updates_p999_us"], more.pop("note"))
     return line_make("growth_p999", "no growth", [growth["read_us"]["p99.9"]],
                      [quiet["read_us"]["p99.9"]], "us", note=note, **more)
 

@@ -14,8 +14,8 @@ In time is within 200 ms of when the request was sent. fstore is told a part of 
 request (--deadline 50ms): it counts from when it received it, and what it begins it finishes. Redis
 has no such thing. Beside each: how much the server's own
 memory grew at most meanwhile, p99 of what was answered, from when it was sent, and how late the
-load was. Requests are large, 100 entities each, because the load sends those of an open loop one by
-one: of small ones it can send less than the server answers.
+load was. Requests are large, 100 entities each: of small ones the load can send hardly more than
+the server answers. The peak is measured anew before each multiple of it.
 """
 
 import statistics
@@ -131,13 +131,12 @@ def side_fields(side, runs):
 
 
 def case_line(case, peaks, runs):
-    """`peaks` and `runs`: lists by server."""
+    """`peaks` and `runs`: lists by server, of each run and the peak before it."""
     if not runs["fstore"] or not runs[PEER]:
         return None
     if case == RECOVERY:
         return line_make(case, PEER, runs["fstore"], runs[PEER], "s")
-    good = {name: [max(GOODPUT_MIN, goodput(one) / statistics.median(peaks[name]))
-                   for one in ones]
+    good = {name: [max(GOODPUT_MIN, goodput(one) / peak) for one, peak in zip(ones, peaks[name])]
             for name, ones in runs.items()}
     more = side_fields("ours", runs["fstore"])
     more.update(side_fields("theirs", runs[PEER]))
@@ -162,20 +161,20 @@ def compare(bench):
     for name, load in LOADS.items():
         meter.fill(name, load)
     if options.is_paced:
-        turns = 1 + len(options.cases) + (RECOVERY in options.cases)
+        turns = 2 * len(options.cases) + (RECOVERY in options.cases)
         options.rounds = min(options.rounds, ROUNDS_QUICK)
         fixed = options.rounds * len(LOADS) * (
             RECOVERY_SECONDS * (RECOVERY in options.cases) + DRAIN_SECONDS * len(options.cases))
         quick_times_settle(options, len(LOADS) * turns,
                            options.deadline - time.monotonic() - fixed)
-    peaks = {name: [] for name in LOADS}
-    runs = {case: {name: [] for name in LOADS} for case in options.cases}
+    peaks, runs = ({case: {name: [] for name in LOADS} for case in options.cases}
+                   for _ in range(2))
     for number in range(options.rounds):
         say("round %d of %d" % (number + 1, options.rounds))
         for name, load in LOADS.items():
-            peaks[name].append(meter.run(name, load + meter.timing())["requests_per_s"])
             for case in options.cases:
-                peak = statistics.median(peaks[name])
+                peak = meter.run(name, load + meter.timing())["requests_per_s"]
+                peaks[case][name].append(peak)
                 runs[case][name].append(case_run(meter, case, name, peak))
     options.method = "%d rounds of %.1f s" % (options.rounds, options.duration)
-    return [case_line(case, peaks, runs[case]) for case in options.cases]
+    return [case_line(case, peaks[case], runs[case]) for case in options.cases]

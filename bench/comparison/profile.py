@@ -23,12 +23,11 @@ import subprocess
 import time
 
 from comparison.meter import Meter
-from comparison.online import CASES as ONLINE_CASES
 from comparison.online import TURNS
 from comparison.report import head_make
 from comparison.servers import BUILD, ROOT, Failed, fsd_arguments, say
 
-CASES = ONLINE_CASES
+CASES = list(TURNS)
 ROUNDS, ENTITIES, ENTITIES_QUICK = 3, 1000000, 300000
 SAMPLES_PER_S = 4000
 QUICK_DURATION = 3.0

@@ -40,6 +40,18 @@ def load_line_make(case, peer, ours, theirs, unit="requests/s"):
     return line
 
 
+def load_fields(runs):
+    """How an open loop was kept: a note and figures. What left late, or while another had the
+    load's processor, is in the latencies, of both sides alike."""
+    if not runs:
+        return {}
+    lateness = statistics.median(one["lateness_us"]["p99"] for one in runs)
+    stalled = statistics.median(one["load_stalled"] for one in runs)
+    return {"lateness_p99_us": lateness, "load_stalled": stalled,
+            "note": "load late by %.0f us at p99, its processor taken from it for %.1f %%" % (
+                lateness, 100 * stalled)}
+
+
 def p99_of(runs):
     kind = "write_us" if runs[0]["write_us"]["count"] else "read_us"
     return statistics.median(one[kind]["p99"] for one in runs)

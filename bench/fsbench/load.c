@@ -22,7 +22,9 @@ enum {
     FULL_CHECK_EVERY = 64, /* replies; the others are checked in one place */
     NS_PER_US = 1000,
     WAIT_NS_MAX = 20 * 1000 * 1000,
+    DUE_MAX = 16, /* requests of an open loop with one send */
     REPORT_TURNS = 64,
+    STALL_NS = 50 * 1000,        /* a look takes one; far more than an interrupt */
     PAUSE_NS = 10 * 1000 * 1000, /* after a server had no room for rows of a fill */
 };
 
@@ -68,6 +70,7 @@ struct load {
     struct series series;
     bool is_all_sent;      /* open loop: nothing more is sent, the end has come */
     uint64_t idle_ns;      /* open loop: spent looking at sockets in vain */
+    uint64_t stalled_ns;   /* of it: in looks longer than STALL_NS */
     uint64_t next_row;     /* of a phase that writes all rows */
     struct stretch *again; /* rows of it that the server had no room for yet; room for all slots */
     uint32_t again_count;
@@ -397,6 +400,25 @@ static struct connection *free_connection_find(struct load *load) {
     return NULL;
 }
 
+/* Requests that are due at once, as many as the connection takes, with one send. */
+static enum fst_status due_put(struct load *load, struct connection *connection, uint64_t now_ns,
+                               struct fst_error *error) {
+    struct request *requests[DUE_MAX];
+    uint32_t count = 0;
+    while (count < DUE_MAX && connection->in_flight_count < load->options.depth &&
+           schedule_is_due(&load->schedule, now_ns)) {
+        requests[count++] = request_put(load, connection, schedule_get(&load->schedule));
+    }
+    FST_TRY(scratch_send(load, connection, error));
+    uint64_t sent_ns = clock_ns();
+    for (uint32_t i = 0; i < count; i++) {
+        requests[i]->sent_ns = sent_ns;
+        if (sent_ns < load->begin_ns) continue;
+        schedule_put_sent(&load->schedule, requests[i]->begin_ns, sent_ns);
+    }
+    return FST_OK;
+}
+
 /* Open loop: sends what is due. What finds no room stays due, and its latency grows. After the end
  * there is one more turn for what became due since the last; a backlog is not worked off. */
 static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_error *error) {
@@ -408,12 +430,7 @@ static enum fst_status due_send(struct load *load, uint64_t now_ns, struct fst_e
             schedule_put_full(&load->schedule, now_ns);
             return FST_OK;
         }
-        uint64_t due_ns = schedule_get(&load->schedule);
-        struct request *request = request_put(load, connection, due_ns);
-        FST_TRY(scratch_send(load, connection, error));
-        uint64_t sent_ns = clock_ns();
-        request->sent_ns = sent_ns;
-        if (sent_ns >= load->begin_ns) schedule_put_sent(&load->schedule, due_ns, sent_ns);
+        FST_TRY(due_put(load, connection, now_ns, error));
     }
     return FST_OK;
 }
@@ -432,7 +449,8 @@ static enum fst_status event_take(struct load *load, const struct epoll_event *e
     if (event->events & EPOLLOUT) FST_TRY(kept_send(load, connection, error));
     if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         FST_TRY(connection_receive(load, connection, &now_ns, error));
-    if (is_open_loop(load)) return FST_OK;
+    /* Replies that came together do not hold up what becomes due while they are taken. */
+    if (is_open_loop(load)) return due_send(load, clock_ns(), error);
     return connection_fill(load, connection, now_ns, error);
 }
 
@@ -440,6 +458,11 @@ static void report_put(const struct load *load, uint64_t turn) {
     if (!load->phase->report || (turn % REPORT_TURNS != 0 && load->in_flight_count > 0)) return;
     if (is_sequential(load))
         load->phase->report(load->phase->context, load->next_row, load->phase->rows_count);
+}
+
+static void idle_put(struct load *load, uint64_t idle_ns) {
+    load->idle_ns += idle_ns;
+    if (idle_ns > STALL_NS) load->stalled_ns += idle_ns;
 }
 
 /* One look at the sockets, and what follows from it. */
@@ -454,7 +477,7 @@ static enum fst_status turn_run(struct load *load, uint64_t *now_ns, struct fst_
     *now_ns = clock_ns();
     for (int i = 0; i < count; i++) FST_TRY(event_take(load, &events[i], *now_ns, error));
     bool is_measured = before_ns >= load->begin_ns && *now_ns < load->end_ns;
-    if (is_idle && count <= 0 && is_measured) load->idle_ns += *now_ns - before_ns;
+    if (is_idle && count <= 0 && is_measured) idle_put(load, *now_ns - before_ns);
     return FST_OK;
 }
 
@@ -491,6 +514,7 @@ static void phase_init(struct load *load, const struct load_phase *phase, uint64
     load->next_row = 0;
     load->again_count = 0;
     load->idle_ns = 0;
+    load->stalled_ns = 0;
     load->is_all_sent = false;
     load->begin_ns = now_ns + phase->warmup_ns;
     load->end_ns = phase->rows_count ? UINT64_MAX : load->begin_ns + phase->duration_ns;
@@ -515,6 +539,7 @@ static void phase_account(struct load *load, struct load_result *result) {
     result->busy_ns = result->cpu_ns;
     if (!is_open_loop(load)) return;
     result->busy_ns = result->elapsed_ns - load->idle_ns;
+    result->stalled_ns = load->stalled_ns;
     result->unsent_count = schedule_drain(&load->schedule);
     result->held_count = load->schedule.held_count;
     result->lateness_ns = load->schedule.lateness_ns;

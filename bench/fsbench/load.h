@@ -6,7 +6,8 @@
  * loop each connection has `depth` requests in flight; a reply makes room for the next. In the open
  * loop requests are due by a schedule that does not wait for the server (schedule.h), and the loop
  * never sleeps while one is to come; a latency counts from when the request was due, so a server
- * that stalls is charged for everything that waited.
+ * that stalls is charged for everything that waited. Requests that are due at the same time, since
+ * their rate is high or the load was late, leave together, up to 16 on one connection.
  *
  * Invariants, restated as code in load_check():
  *   I1  Of each connection's slots, in_flight_count are busy; the others wait in free_slots.
@@ -71,6 +72,8 @@ struct load_result {
     /* Time with something to do: in an open loop all but fruitless looks at the sockets, in a
      * closed one the processor time. */
     uint64_t busy_ns;
+    /* Open loop: fruitless looks at the sockets that took long: another had the processor. */
+    uint64_t stalled_ns;
     /* Open loop: requests due that were never sent, and those that found no room when due. */
     uint64_t unsent_count, held_count;
     struct histogram read_ns, write_ns; /* of an open loop also of what was answered later */

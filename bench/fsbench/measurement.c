@@ -28,6 +28,7 @@ static void result_add(struct load_result *total, const struct load_result *resu
     total->held_count += result->held_count;
     total->cpu_ns += result->cpu_ns;
     total->busy_ns += result->busy_ns;
+    total->stalled_ns += result->stalled_ns;
     for (int i = 0; i < LOAD_STATUSES; i++)
         total->refused_by_status[i] += result->refused_by_status[i];
     histogram_merge(&total->read_ns, &result->read_ns);
@@ -38,6 +39,11 @@ static void result_add(struct load_result *total, const struct load_result *resu
 
 static double seconds_of(uint64_t ns) {
     return (double)ns / 1e9;
+}
+
+/* Of the time, at least. */
+static double stalled_share(const struct load_result *total) {
+    return (double)total->stalled_ns / (double)total->elapsed_ns;
 }
 
 static double us_of(uint64_t ns) {
@@ -180,6 +186,7 @@ void measurement_dump(const struct measurement *measurement, const char *title, 
     latency_row_dump("write", &total->write_ns, out);
     lateness_text_dump(total, out);
     fprintf(out, "  processor   load %.0f %%", 100 * seconds_of(total->busy_ns) / seconds);
+    if (total->stalled_ns) fprintf(out, ", taken from it %.1f %%", 100 * stalled_share(total));
     if (measurement->server_cpu_ns)
         fprintf(out, ", server %.0f %%", 100 * seconds_of(measurement->server_cpu_ns) / seconds);
     fprintf(out,
@@ -240,8 +247,9 @@ void measurement_json_dump(const struct measurement *measurement, FILE *out) {
             ",\"held\":%" PRIu64,
             total->reads_count + total->writes_count, total->missing_count, total->wrong_count,
             total->refused_count, total->stale_count, total->unsent_count, total->held_count);
-    fprintf(out, ",\"load_cpu\":%.3f,\"load_busy\":%.3f", seconds_of(total->cpu_ns) / seconds,
-            seconds_of(total->busy_ns) / seconds);
+    fprintf(out, ",\"load_cpu\":%.3f,\"load_busy\":%.3f,\"load_stalled\":%.4f",
+            seconds_of(total->cpu_ns) / seconds, seconds_of(total->busy_ns) / seconds,
+            stalled_share(total));
     fprintf(out, ",\"server_cpu\":%.3f,\"server_busiest_thread\":%.3f,\"load_bound\":\"%s\"",
             seconds_of(measurement->server_cpu_ns) / seconds,
             seconds_of(measurement->server_busiest_ns) / seconds,
@@ -255,9 +263,10 @@ const char *measurement_refusal(const struct measurement *measurement, char *tex
     if (measurement->verdict == VERDICT_LATE)
         snprintf(text_out, text_bytes,
                  "refused: at p99 requests left %.1f us late by fsbench's own fault, more than "
-                 "--lateness-max %.0f us; lower --rate, or give fsbench a processor of its own "
-                 "(--cpu)",
-                 us_of(facts->lateness_ns_p99), us_of(facts->lateness_ns_max));
+                 "--lateness-max %.0f us, and its processor was taken from it for %.1f %% of the "
+                 "time; lower --rate, or give fsbench a processor of its own (--cpu)",
+                 us_of(facts->lateness_ns_p99), us_of(facts->lateness_ns_max),
+                 100 * stalled_share(&measurement->total));
     else
         snprintf(text_out, text_bytes,
                  "refused: fsbench was busy for %.0f %% of the time and the server's busiest "

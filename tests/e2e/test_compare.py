@@ -123,17 +123,24 @@ def latencies(**quantiles):
 
 def test_growth_is_held_against_reads_without_it():
     results = {
-        "quiet": {"read_us": latencies(**{"p99.9": 100.0})},
+        "quiet": {
+            "read_us": latencies(**{"p99.9": 100.0}),
+            "load_stalled": 0.02,
+            "lateness_us": latencies(),
+        },
         "updates": {"read_us": latencies(**{"p99.9": 300.0})},
         "growth": {
             "read_us": latencies(**{"p99.9": 400.0}),
             "new_rows": 50,
             "refused": 0,
             "load_busy": 0.5,
+            "load_stalled": 0.04,
+            "lateness_us": latencies(),
         },
     }
     line = growth.growth_line(results, 0.5, 10)
     assert line["ratio"] == 0.25 and line["rows_to"] == 60 and line["updates_p999_us"] == 300.0
+    assert line["load_stalled"] == 0.03 and "3.0 %" in line["note"]
 
 
 def test_answers_that_came_late_are_no_goodput():
@@ -141,11 +148,11 @@ def test_answers_that_came_late_are_no_goodput():
     assert overload.goodput(result) == 80.0
     runs = dict(result, timeouts=3, growth_bytes=1 << 20, replies=10)
     runs["service_us"] = runs["lateness_us"] = latencies()
-    peaks = {"fstore": [100.0], overload.PEER: [200.0]}
-    all_late = {"fstore": [dict(runs, late=0)], overload.PEER: [runs]}
+    peaks = {"fstore": [50.0, 200.0], overload.PEER: [200.0]}  # each beside its run
+    all_late = {"fstore": [dict(runs, late=0)] * 2, overload.PEER: [runs]}
     line = overload.case_line("goodput_10x", peaks, all_late)
-    assert line["ours"] == 1.0 and line["theirs"] == overload.GOODPUT_MIN
-    assert line["theirs_late"] == 10 and line["ours_timeouts"] == 3
+    assert line["ours"] == 1.25 and line["theirs"] == overload.GOODPUT_MIN
+    assert line["theirs_late"] == 10 and line["ours_timeouts"] == 6
 
 
 def test_the_ideal_hit_rate_is_that_of_the_keys_read_most():

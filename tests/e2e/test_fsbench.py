@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import zlib
 
 import pytest
@@ -92,6 +93,21 @@ def test_every_shape_is_right_and_checked(make_server, shape):
         assert "not what was written" in fsbench(*online, "--entities", "4000", code=1)
         refused = fsbench(*online, "--entities", "3000", "--mix", "50:50", code=2)
         assert "no versions" in refused
+
+
+def test_a_processor_that_is_shared_is_told(make_server):
+    """A loop that never sleeps takes the load's only processor from it for whole slices of time."""
+    online = ["online", "--server", f"127.0.0.1:{make_server().start().port}", *ITEMS]
+    paced = ["--load", "--rate", "1000", "--duration", "1s", "--warmup", "0", "--json"]
+    cpu = max(os.sched_getaffinity(0))
+    other = [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{cpu}])\nwhile True: pass"]
+    with subprocess.Popen(other) as busy:
+        try:
+            shared = [*online, *paced, "--cpu", str(cpu), "--lateness-max"]
+            assert fsbench(*shared, "0")["load_stalled"] > 0.1
+            assert "was taken from it for" in fsbench(*shared, "1us", code=4)
+        finally:
+            busy.kill()
 
 
 def test_new_rows_are_written_while_others_are_read(make_server):
