@@ -11,6 +11,7 @@ Peers
   redis-hmget       a hash per entity, a field per feature
   redis-get, -mget  a string per entity with all features packed
   redis-aof-always  the packed string, written with appendfsync always
+  valkey-*          the same of Valkey (not with --quick)
   echo              fsecho: a bare io_uring server that sends replies of the same size; the floor
 """
 
@@ -20,7 +21,7 @@ import time
 
 from comparison.meter import FEATURES, ROUNDS_MIN, Meter, quick_times_settle, rounds_run
 from comparison.report import line_make, load_fields, load_line_make
-from comparison.servers import BUILD, fsd_arguments, redis_aof, redis_arguments
+from comparison.servers import BUILD, fsd_arguments, redis_aof, redis_arguments, valkey_find
 
 BATCH_KEYS = 100
 TAIL = "get50_p99"
@@ -62,14 +63,30 @@ TURNS = {
     ],
 }
 CASES = list(TURNS) + [TAIL]
+REDIS, VALKEY = "redis-", "valkey-"
 ROUNDS, ENTITIES, ENTITIES_QUICK = 5, 1000000, 300000
+
+
+def redis_start(bench, prefix, program):
+    """The three servers of Redis, or of what speaks like it."""
+    for kind, more in (("fields", []), ("blobs", []), ("aof", redis_aof("always"))):
+        bench.start(prefix + kind, redis_arguments, prefix + kind, more, program)
+
+
+def redis_fill(meter, prefix):
+    meter.fill(prefix + "fields", ["redis", "--command", "hmget"])
+    meter.fill(prefix + "blobs", ["redis", "--command", "get"])
+
+
+def valkey_turns(turns):
+    """Those of Redis once more, of Valkey."""
+    return turns + [(VALKEY + name[len(REDIS):], VALKEY + server[len(REDIS):], arguments)
+                    for name, server, arguments in turns if name.startswith(REDIS)]
 
 
 def servers_start(bench):
     bench.start("fstore", fsd_arguments)
-    bench.start("redis-fields", redis_arguments, "redis-fields", [])
-    bench.start("redis-blobs", redis_arguments, "redis-blobs", [])
-    bench.start("redis-aof", redis_arguments, "redis-aof", redis_aof("always"))
+    redis_start(bench, REDIS, "redis-server")
     bench.start("echo-1", echo_arguments, 1)
     bench.start("echo-batch", echo_arguments, BATCH_KEYS)
 
@@ -103,9 +120,13 @@ def compare(bench):
     servers_start(bench)
     meter = Meter(bench)
     meter.fill("fstore", ["online"])
-    meter.fill("redis-fields", ["redis", "--command", "hmget"])
-    meter.fill("redis-blobs", ["redis", "--command", "get"])
+    redis_fill(meter, REDIS)
     cases = {case: TURNS[case] for case in options.cases if case != TAIL}
+    valkey = None if options.quick else valkey_find()
+    if valkey:
+        redis_start(bench, VALKEY, valkey)
+        redis_fill(meter, VALKEY)
+        cases = {case: valkey_turns(turns) for case, turns in cases.items()}
     has_tail = TAIL in options.cases
     if options.is_paced:
         turns = sum(map(len, cases.values())) + 2 * has_tail

