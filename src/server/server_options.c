@@ -108,8 +108,8 @@ void server_options_plan(const struct server_options *options, FILE *out) {
         uint64_t bytes;
     } rows[] = {
         {"online rows and index (memory)", options->memory},
-        {"fixed part of the online tables",
-         (uint64_t)options->partitions * partition_fixed_bytes()},
+        {"clients and sizes of the online tables",
+         (uint64_t)options->partitions * partition_fixed_bytes_max()},
         {"connections, their input and output", shards * conns_memory_bytes(&conns)},
         {"receive buffers", shards * RING_BUFFERS * RING_BUFFER_BYTES},
         {"scratch of a tick (arena_bytes)", shards * options->arena_bytes},

@@ -78,8 +78,17 @@ static struct client_window applied_load(const struct client *client) {
 
 /* ---- finding a client ---- */
 
+static uint64_t set_number(uint64_t client_id, uint64_t sets) {
+    return (client_id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (sets - 1);
+}
+
+/* The owner's look at them. */
+static uint64_t clients_count(const struct client_table *clients) {
+    return clients->table.header->client_sets * CLIENT_TABLE_WAYS;
+}
+
 static struct client *set_of(const struct client_table *clients, uint64_t client_id) {
-    uint64_t set = (client_id * UINT64_C(0x9e3779b97f4a7c15) >> 32) % CLIENT_TABLE_SETS;
+    uint64_t set = set_number(client_id, clients->table.header->client_sets);
     return &clients->clients[set * CLIENT_TABLE_WAYS];
 }
 
@@ -100,19 +109,61 @@ static uint64_t client_rank(const struct client_table *clients, const struct cli
     return (UINT64_C(1) << 32) + age;
 }
 
-/* Finds a client or makes room for it. The visitor never sees one client's id with another's
- * sequence: the id is 0 in between. */
+/* The visitor never sees one client's id with another's sequence: the id is 0 in between. */
+static void client_clear(struct client *client) {
+    __atomic_store_n(&client->client_id, 0, __ATOMIC_RELEASE);
+    client->admitted = (struct client_window){0};
+    applied_store(client, &client->admitted);
+}
+
+/* Whether a client goes to another set when these double. */
+static bool client_moves(const struct client *client, uint64_t sets) {
+    return client->client_id != 0 && set_number(client->client_id, 2 * sets) >= sets;
+}
+
+/* Doubles the sets: false when they are as many as can be, or there is no memory. */
+static bool sets_double(struct client_table *clients) {
+    uint64_t count = clients_count(clients);
+    uint64_t sets = clients->table.header->client_sets;
+    uint64_t bytes = 2 * count * sizeof(struct client);
+    if (sets == CLIENT_TABLE_SETS_MAX) return false;
+    if (!table_reserve(&clients->table, TABLE_CLIENTS_OFFSET, bytes)) return false;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct client *client = &clients->clients[i];
+        if (!client_moves(client, sets)) continue;
+        struct client *to = &clients->clients[count + i];
+        to->client_id = client->client_id;
+        to->admitted = client->admitted;
+        to->applied = client->applied;
+        to->used = client->used;
+        to->is_visited = 0; /* It may be cleared before the visitor that took the mark looks. */
+    }
+    table_word_store(&clients->table.header->client_sets, 2 * sets);
+    for (uint64_t i = 0; i < count; i++) {
+        if (client_moves(&clients->clients[i], sets)) client_clear(&clients->clients[i]);
+    }
+    return true;
+}
+
+/* The client of a full set that gives way, or a free place. */
+static struct client *client_find_place(const struct client_table *clients, uint64_t client_id) {
+    struct client *set = set_of(clients, client_id);
+    struct client *client = set;
+    for (uint32_t i = 1; i < CLIENT_TABLE_WAYS; i++) {
+        if (client_rank(clients, &set[i]) > client_rank(clients, client)) client = &set[i];
+    }
+    return client;
+}
+
+/* Finds a client or makes room for it. */
 static struct client *client_get(struct client_table *clients, uint64_t client_id) {
     struct client *client = client_find(clients, client_id);
     if (!client) {
-        struct client *set = set_of(clients, client_id);
-        client = set;
-        for (uint32_t i = 1; i < CLIENT_TABLE_WAYS; i++) {
-            if (client_rank(clients, &set[i]) > client_rank(clients, client)) client = &set[i];
+        client = client_find_place(clients, client_id);
+        while (client->client_id != 0 && sets_double(clients)) {
+            client = client_find_place(clients, client_id);
         }
-        __atomic_store_n(&client->client_id, 0, __ATOMIC_RELAXED);
-        client->admitted = (struct client_window){0};
-        applied_store(client, &client->admitted);
+        client_clear(client);
         __atomic_store_n(&client->client_id, client_id, __ATOMIC_RELEASE);
     }
     table_add(&clients->table.header->clients_clock, 1);
@@ -125,8 +176,7 @@ void client_table_open(struct client_table *clients, const struct table *table) 
         .table = *table,
         .clients = (struct client *)(void *)(table->base + TABLE_CLIENTS_OFFSET),
     };
-    if (table->header->clients_clock == 0) return; /* Untouched pages stay untaken. */
-    for (uint32_t i = 0; i < TABLE_CLIENTS_MAX; i++) {
+    for (uint64_t i = 0; i < clients_count(clients); i++) {
         struct client *client = &clients->clients[i];
         if (!window_is_same(&client->admitted, &client->applied)) {
             client->admitted = client->applied;
@@ -175,10 +225,8 @@ static bool visit_take(struct client *client) {
 
 enum fst_status client_table_visit(struct client_table *clients, bool is_whole,
                                    const struct partition_visitor *visitor) {
-    if (__atomic_load_n(&clients->table.header->clients_clock, __ATOMIC_ACQUIRE) == 0) {
-        return FST_OK;
-    }
-    for (uint32_t i = 0; i < TABLE_CLIENTS_MAX; i++) {
+    const uint64_t *sets = &clients->table.header->client_sets;
+    for (uint64_t i = 0; i < table_word_load(sets) * CLIENT_TABLE_WAYS; i++) {
         struct client *client = &clients->clients[i];
         if (!visit_take(client) && !is_whole) continue;
         if (!visitor->client) continue;
@@ -192,8 +240,12 @@ enum fst_status client_table_visit(struct client_table *clients, bool is_whole,
 }
 
 enum fst_status client_table_check(const struct client_table *clients) {
-    for (uint32_t i = 0; i < TABLE_CLIENTS_MAX; i++) {
+    uint64_t sets = clients->table.header->client_sets;
+    if (!client_table_is_valid(sets)) return FST_CORRUPT;
+    for (uint64_t i = 0; i < sets * CLIENT_TABLE_WAYS; i++) {
         const struct client *client = &clients->clients[i];
+        uint64_t hash = client->client_id * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+        if (client->client_id != 0 && hash % sets != i / CLIENT_TABLE_WAYS) return FST_CORRUPT;
         struct client_window both = client->admitted;
         window_merge(&both, &client->applied);
         if (!window_is_same(&both, &client->admitted)) return FST_CORRUPT;

@@ -1,9 +1,10 @@
 /*
  * client_table: the newest writes of every client, so that a repeated one is known.
  *
- * 512 sets of 8 clients; in a full set the one that was idle longest gives way. A sequence is
- * admitted when its record goes to the log and applied when the record is durable; what was
- * admitted and not applied when a process ends was never acknowledged.
+ * Sets of 8 clients, 8 of them at first. When a set is full they double, up to 512; then, or where
+ * there is no memory for it, the one that was idle longest gives way. A sequence is admitted when
+ * its record goes to the log and applied when the record is durable; what was admitted and not
+ * applied when a process ends was never acknowledged.
  *
  * Of the newest 64 sequences each is known for itself: one that was refused, while later ones of
  * the same pipeline were taken, must not look repeated when it comes again. Older ones count as
@@ -11,9 +12,14 @@
  *
  *     window:  [ newest sequence | recent: bit i is set if newest - i was taken, too ]
  *
- * Invariant: what is applied is admitted, for every client.
+ * When the sets double, a client stays in its set or goes as many further as there were: its new
+ * place is complete before the number of sets shows it, and only then the old one is cleared. A
+ * visitor goes upwards and looks at the number of sets anew each time, so it meets every client.
+ *
+ * Invariant: what is applied is admitted, for every client, and each is in its set.
  * Threads: the owner; client_table_visit by the visitor, beside it.
- * Memory:  48 bytes a client in the mapped table.
+ * Memory:  48 bytes a client in the mapped table, of which the first page has memory before it is
+ *          opened.
  */
 #ifndef STORAGE_ONLINE_CLIENT_TABLE_H
 #define STORAGE_ONLINE_CLIENT_TABLE_H
@@ -21,7 +27,11 @@
 #include "storage/online/partition.h"
 #include "storage/online/table.h"
 
-enum { CLIENT_TABLE_WAYS = 8, CLIENT_TABLE_SETS = TABLE_CLIENTS_MAX / CLIENT_TABLE_WAYS };
+enum {
+    CLIENT_TABLE_WAYS = 8,
+    CLIENT_TABLE_SETS_MIN = 8,
+    CLIENT_TABLE_SETS_MAX = TABLE_CLIENTS_MAX / CLIENT_TABLE_WAYS,
+};
 
 struct client_window {
     uint64_t newest; /* 0: none */
@@ -38,11 +48,19 @@ struct client {
 static_assert(sizeof(struct client) * TABLE_CLIENTS_MAX <=
                   TABLE_SLABS_OFFSET - TABLE_CLIENTS_OFFSET,
               "fits");
+static_assert(sizeof(struct client) * CLIENT_TABLE_WAYS * CLIENT_TABLE_SETS_MIN <= 4096,
+              "the page that every table has");
 
 struct client_table {
     struct table table;
     struct client *clients;
 };
+
+/* Whether so many sets can be what a table was left with. */
+static inline bool client_table_is_valid(uint64_t sets) {
+    return sets >= CLIENT_TABLE_SETS_MIN && sets <= CLIENT_TABLE_SETS_MAX &&
+           (sets & (sets - 1)) == 0;
+}
 
 /* Attaches to a mapped table, and forgets what was admitted and not applied. */
 void client_table_open(struct client_table *clients, const struct table *table);

@@ -43,7 +43,7 @@ static bool header_is_trusted(const struct partition *partition, uint64_t file_b
     return memcmp(&header->identity, &identity, sizeof identity) == 0 && header->busy == 0 &&
            header->slabs.extents_count > 0 && header->slabs.extents_count <= extents_max &&
            header->slabs.waiting_now <= 1 && header->index.depth <= TABLE_DEPTH_MAX &&
-           header->index.sequence % 2 == 0;
+           header->index.sequence % 2 == 0 && client_table_is_valid(header->client_sets);
 }
 
 static void budget_give_back(const struct partition *partition) {
@@ -65,6 +65,8 @@ static enum fst_status table_init(struct partition *partition) {
     struct table_header *header = partition->table.header;
     table_begin(&partition->table);
     header->slabs.extents_max = (uint32_t)extents_of(partition->mapped_bytes);
+    header->slabs.class_pages = 1;
+    header->client_sets = CLIENT_TABLE_SETS_MIN;
     parts_open(partition);
     FST_TRY(index_init(&partition->index));
     header->identity = identity_of(&partition->options);
@@ -102,17 +104,18 @@ static enum fst_status file_map(struct partition *partition, uint64_t bytes_min,
 }
 
 static const uint64_t clients_bytes = TABLE_CLIENTS_MAX * sizeof(struct client);
-static const uint64_t slabs_bytes = (uint64_t)SLAB_KINDS * SLAB_CLASSES * sizeof(struct slab);
+static const uint64_t slabs_bytes = (SLAB_KINDS - UINT64_C(1)) * SLAB_CLASSES * sizeof(struct slab);
+static const uint64_t first_bytes = UINT64_C(3) * IO_BLOCK_BYTES;
 
-uint64_t partition_fixed_bytes(void) {
+uint64_t partition_fixed_bytes_max(void) {
     return IO_BLOCK_BYTES + clients_bytes + bytes_align(slabs_bytes, IO_BLOCK_BYTES);
 }
 
-/* What every table touches, before it is looked at. */
-static bool fixed_reserve(const struct table *table) {
+/* What every table touches, before it is looked at: a page of each. */
+static bool first_reserve(const struct table *table) {
     return table_reserve(table, 0, IO_BLOCK_BYTES) &&
-           table_reserve(table, TABLE_CLIENTS_OFFSET, clients_bytes) &&
-           table_reserve(table, TABLE_SLABS_OFFSET, slabs_bytes);
+           table_reserve(table, TABLE_CLIENTS_OFFSET, IO_BLOCK_BYTES) &&
+           table_reserve(table, TABLE_SLABS_OFFSET, IO_BLOCK_BYTES);
 }
 
 /* Tables of a process that did not reserve have holes, in which the next row would be put. */
@@ -130,7 +133,7 @@ static bool taken_reserve(struct table *table, uint64_t found_bytes) {
 static enum fst_status table_open(struct partition *partition, uint64_t found_bytes,
                                   enum partition_origin *origin_out) {
     bool is_new = found_bytes == 0;
-    if (!fixed_reserve(&partition->table)) return FST_DISK_FULL;
+    if (!first_reserve(&partition->table)) return FST_DISK_FULL;
     if (!is_new && header_is_trusted(partition, found_bytes)) {
         struct table_slabs *root = &partition->table.header->slabs;
         root->extents_max = (uint32_t)extents_of(partition->mapped_bytes);
@@ -148,7 +151,7 @@ static enum fst_status table_open(struct partition *partition, uint64_t found_by
     }
     int result = is_new ? 0 : file_empty(partition);
     if (result != 0) return fst_status_from_errno(result);
-    if (!is_new && !fixed_reserve(&partition->table)) return FST_DISK_FULL;
+    if (!is_new && !first_reserve(&partition->table)) return FST_DISK_FULL;
     *origin_out = is_new ? PARTITION_NEW : PARTITION_DISTRUSTED;
     return table_init(partition);
 }
@@ -231,7 +234,7 @@ enum fst_status partition_clear(struct partition *partition) {
     partition->is_torn = true;
     int result = file_empty(partition);
     if (result != 0) return fst_status_from_errno(result);
-    if (!fixed_reserve(&partition->table)) return FST_DISK_FULL;
+    if (!first_reserve(&partition->table)) return FST_DISK_FULL;
     partition->is_torn = false;
     return table_init(partition);
 }
@@ -273,10 +276,9 @@ static uint64_t rest_of(uint64_t whole, uint64_t part) {
 static uint64_t front_bytes(const struct partition *partition, uint64_t extents_reserved) {
     struct io *io = partition->options.io;
     int64_t taken = io->ops->taken(io, partition->file);
-    uint64_t fixed = partition_fixed_bytes();
     uint64_t front =
         taken > 0 ? rest_of((uint64_t)taken, extents_reserved * TABLE_EXTENT_BYTES) : 0;
-    return front > fixed ? front : fixed;
+    return front > first_bytes ? front : first_bytes;
 }
 
 static void memory_stats(const struct partition *partition, uint64_t extents,

@@ -75,8 +75,8 @@ FST_MUST_USE enum fst_status partition_open(struct partition **partition_out,
                                             const struct partition_options *options,
                                             enum partition_origin *origin_out,
                                             struct fst_error *error);
-/* What every table takes of its file system, whatever it holds. */
-uint64_t partition_fixed_bytes(void);
+/* What the tables of clients and sizes of a partition take at the most, beside --memory. */
+uint64_t partition_fixed_bytes_max(void);
 /* Unmaps; the file stays and can be trusted. NULL is allowed. */
 void partition_close(struct partition *partition);
 /* From now on the file is trusted only by those who know this id. */

@@ -99,6 +99,13 @@ FST_MUST_USE enum fst_status partition_put_row(struct partition *partition,
 FST_MUST_USE enum fst_status partition_set_row(struct partition *partition,
                                                const struct partition_put *put, uint64_t place,
                                                const struct index_probe *probe);
+/* How many places, and spans that empty, may begin to wait when a row of this layout goes or is
+ * replaced. */
+static inline uint64_t row_frees_max(const struct row_layout *layout) {
+    return 2 * (layout->body.references_count + UINT64_C(4));
+}
+/* Whether what a row of this layout has may be freed beside what was admitted. */
+bool partition_can_free(struct partition *partition, const struct row_layout *layout);
 /* Whether a row of this layout may be evicted beside what was admitted: an update that counted on
  * the row's place may need another one then, for which there is memory. */
 bool partition_can_evict(struct partition *partition, const struct row_layout *layout);

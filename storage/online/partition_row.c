@@ -227,10 +227,9 @@ static enum fst_status row_replace(struct partition *partition, const struct par
 
 /* Makes sure that a row's old places can wait for readers. */
 static bool row_can_wait(struct partition *partition, const struct row_layout *layout) {
-    uint64_t places = layout->body.references_count + 4u;
-    if (slabs_can_wait(&partition->slabs, 2 * places)) return true;
+    if (slabs_can_wait(&partition->slabs, row_frees_max(layout))) return true;
     slabs_reclaim(&partition->slabs, UINT32_MAX);
-    return slabs_can_wait(&partition->slabs, 2 * places);
+    return slabs_can_wait(&partition->slabs, row_frees_max(layout));
 }
 
 static enum fst_status placed_find(const struct partition *partition, const struct view *view,
@@ -251,7 +250,9 @@ enum fst_status partition_set_row(struct partition *partition, const struct part
                          .revision = put->revision};
     struct placed old = {0};
     if (place) FST_TRY(placed_find(partition, put->view, place, &old));
-    if (!row_can_wait(partition, row.layout)) return FST_FULL;
+    bool frees_more =
+        place && old.layout->body.references_count > row.layout->body.references_count;
+    if (!row_can_wait(partition, frees_more ? old.layout : row.layout)) return FST_FULL;
     memcpy(row.image, put->image, row.layout->image_bytes);
     if (has_cells(row.layout)) FST_TRY(values_put(partition, &row, put->heap, &old));
     /* An update in place overwrites the old cells, so they are kept aside until the new ones are
@@ -319,7 +320,7 @@ enum fst_status partition_remove_row(struct partition *partition, const struct v
     uint64_t place = partition_find_row(partition, view, key, &probe);
     if (!place) return FST_NOT_FOUND;
     FST_TRY(placed_find(partition, view, place, &row));
-    if (!row_can_wait(partition, row.layout)) return FST_BUSY;
+    if (!partition_can_free(partition, row.layout)) return FST_BUSY;
     removal_put(&partition->table, view->id, key);
     index_remove(&partition->index, &probe);
     values_free(partition, &row, &(struct placed){0});

@@ -7,8 +7,9 @@ enum {
     INDEX_ROW_BYTES = 21,  /* at the most, while segments are uniformly full */
     APPLY_WINDOW = 16,     /* rows whose lines are fetched ahead */
     RECLAIM_PLACES = 4096, /* a call */
-    SPARE_WAITING = 4096,  /* more places than a row asks for before it is put */
-    BEGUN_EXTENTS = 2,     /* a span of index segments, and the fraction of an extent */
+    SPLIT_ROWS = 16,       /* new rows for one segment that splits: 67 at the fastest, uniform */
+    SPLITS_MIN = 4,        /* however few rows are in flight */
+    WASTE_MAX_PART = 15,   /* spans take at most this part more than their places */
     LINE_BYTES = 64,
     PREFETCH_BYTES_MAX = 512, /* beyond, the processor fetches ahead by itself */
 };
@@ -26,6 +27,13 @@ static struct log_rows_header rows_header(const uint8_t *body) {
     return header;
 }
 
+/* A row may have more values than the one that takes its place: as many as the newest revision. */
+static uint32_t values_max(const struct view *view, const struct row_layout *layout) {
+    uint32_t newest = view_current(view)->layout.body.references_count;
+    uint32_t values = layout->body.references_count;
+    return (values > newest ? values : newest) + (layout->key_bytes == 0);
+}
+
 static struct claim claim_of(const struct view *view, const struct log_rows_header *rows) {
     const struct row_layout *layout = view_layout(view, rows->revision);
     uint64_t values = layout->body.references_count + (layout->key_bytes == 0);
@@ -33,7 +41,7 @@ static struct claim claim_of(const struct view *view, const struct log_rows_head
     return (struct claim){
         .bytes = rows->rows_count * (row_bytes + values * TABLE_UNIT_BYTES) + rows->heap_bytes +
                  rows->heap_bytes / 8,
-        .places = rows->rows_count * (values + 1),
+        .places = rows->rows_count * (values_max(view, layout) + UINT64_C(1)),
     };
 }
 
@@ -148,49 +156,63 @@ static void spare_clear(struct partition *partition) {
     memset(partition->opened, 0, sizeof partition->opened);
 }
 
-/* Counts the span that places of this size may open, unless there are places enough already. */
-static void spare_put(struct partition *partition, enum slab_kind kind, uint32_t bytes,
+/* Counts the span that places of this size may open, unless there are places enough already. False
+ * when there is no memory for what is kept of the size. */
+static bool spare_put(struct partition *partition, enum slab_kind kind, uint32_t bytes,
                       uint64_t promised_places) {
     uint32_t place_bytes = slab_place_bytes(kind, bytes);
     uint32_t bit = (uint32_t)kind * SLAB_CLASSES + place_bytes / TABLE_UNIT_BYTES;
-    if (partition->opened[bit / 8] >> (bit % 8) & 1) return;
-    if (slabs_free_places(&partition->slabs, kind, bytes) >= promised_places) return;
+    if (partition->opened[bit / 8] >> (bit % 8) & 1) return true;
+    if (!slabs_reserve_class(&partition->slabs, kind, bytes)) return false;
+    if (slabs_free_places(&partition->slabs, kind, bytes) >= promised_places) return true;
     partition->opened[bit / 8] |= (uint8_t)(1u << (bit % 8));
     partition->spare_extents += slab_span_extents(place_bytes);
+    return true;
 }
 
-static void spare_put_value(struct partition *partition, const uint8_t *cell,
+static bool spare_put_value(struct partition *partition, const uint8_t *cell,
                             uint64_t promised_places) {
     struct row_reference reference;
     memcpy(&reference, cell, sizeof reference);
-    if (reference.bytes == 0) return;
-    spare_put(partition, SLAB_VALUES, reference.bytes, promised_places);
+    if (reference.bytes == 0) return true;
+    return spare_put(partition, SLAB_VALUES, reference.bytes, promised_places);
 }
 
-static void spare_put_rows(struct partition *partition, const struct view *view,
+/* Segments of all sizes fill at about the same time: they split in waves. */
+static bool spare_put_index(struct partition *partition, uint64_t promised_places) {
+    uint64_t segments = promised_places / SPLIT_ROWS + SPLITS_MIN;
+    return spare_put(partition, SLAB_INDEX, SLAB_SEGMENT_BYTES, segments);
+}
+
+static bool spare_put_rows(struct partition *partition, const struct view *view,
                            const struct log_rows_header *rows, const uint8_t *body,
                            uint64_t promised_places) {
     const struct row_layout *layout = view_layout(view, rows->revision);
-    spare_put(partition, SLAB_ROWS, row_stored_bytes(layout), promised_places);
+    bool has_room = spare_put(partition, SLAB_ROWS, row_stored_bytes(layout), promised_places) &&
+                    spare_put_index(partition, promised_places);
     const uint8_t *image = body + sizeof *rows;
     uint32_t columns = layout->body.references_count > 0 ? layout->body.columns_count : 0;
-    for (uint32_t i = 0; i < rows->rows_count; i++, image += layout->image_bytes) {
+    for (uint32_t i = 0; has_room && i < rows->rows_count; i++, image += layout->image_bytes) {
         if (layout->key_bytes == 0) {
-            spare_put_value(partition, image + ROW_KEY_OFFSET, promised_places);
+            has_room = spare_put_value(partition, image + ROW_KEY_OFFSET, promised_places);
         }
         const uint8_t *values = image + layout->body_offset;
-        for (uint32_t c = 0; c < columns; c++) {
+        for (uint32_t c = 0; has_room && c < columns; c++) {
             const struct row_column *column = &layout->body.columns[c];
             if (type_fixed_bytes(column->type) != 0 || row_is_null(values, c)) continue;
-            spare_put_value(partition, values + column->offset, promised_places);
+            has_room = spare_put_value(partition, values + column->offset, promised_places);
         }
     }
+    return has_room;
 }
 
-/* Spans waste up to a sixteenth, and each size but the first of its spans begins one for a part. */
+/* N places of a size, of which a span has p and f are free, open none if n <= f, and otherwise at
+ * most 1 + n / p spans: the one is counted as spare, and the extents of all others together are at
+ * most the bytes of all places, and what their ends waste. */
 static bool bytes_reserve(struct partition *partition, uint64_t bytes, uint64_t more_extents) {
-    uint64_t extents = (partition->flying_bytes + bytes) / TABLE_EXTENT_BYTES;
-    extents += extents / 8 + BEGUN_EXTENTS + partition->spare_extents + more_extents;
+    uint64_t taken_bytes = partition->flying_bytes + bytes;
+    taken_bytes += taken_bytes / WASTE_MAX_PART + 1;
+    uint64_t extents = taken_bytes / TABLE_EXTENT_BYTES + partition->spare_extents + more_extents;
     return slabs_reserve(&partition->slabs, extents) && index_reserve(&partition->index);
 }
 
@@ -213,28 +235,20 @@ static bool rows_fit_in(struct partition *partition, const struct view *view,
     return rows_fit(partition, view, rows, body);
 }
 
-/* Every row in flight may free as many places as it takes, and each span that empties waits, too.
- */
-static uint64_t waiting_places(uint64_t promised_places) {
-    return 4 * promised_places + SPARE_WAITING;
-}
-
-static bool places_can_wait(struct partition *partition, uint64_t promised_places) {
-    return slabs_can_wait(&partition->slabs, waiting_places(promised_places));
+bool partition_can_free(struct partition *partition, const struct row_layout *layout) {
+    return slabs_can_wait_beside(&partition->slabs, partition->slabs.promised_places,
+                                 row_frees_max(layout));
 }
 
 bool partition_can_evict(struct partition *partition, const struct row_layout *layout) {
-    uint64_t places = layout->body.references_count + 4u;
-    uint64_t promised_places = partition->slabs.promised_places;
-    if (!places_can_wait(partition, promised_places + places)) return false;
-    return promised_places == 0 || bytes_reserve(partition, 0, 1);
+    if (!partition_can_free(partition, layout)) return false;
+    return partition->slabs.promised_places == 0 || bytes_reserve(partition, 0, 1);
 }
 
 bool partition_has_room(struct partition *partition, const struct partition_put *put) {
     const struct row_layout *layout = view_layout(put->view, put->revision);
     uint64_t promised_places = partition->slabs.promised_places;
-    uint64_t places = layout->body.references_count + 4u;
-    if (!places_can_wait(partition, promised_places + places)) return false;
+    if (!partition_can_free(partition, layout)) return false;
     if (promised_places == 0) spare_clear(partition);
     uint64_t promised_extents = partition->slabs.promised_extents;
     struct need need = {.in_flight = promised_places + 1};
@@ -269,13 +283,15 @@ enum partition_admission partition_admit(struct partition *partition, const stru
     }
     struct claim claim = claim_of(view, &rows);
     uint64_t promised_places = partition->slabs.promised_places + claim.places;
-    if (slabs_is_waiting_full(&partition->slabs, waiting_places(promised_places))) {
-        return waiting_places(claim.places) > TABLE_WAITING_MAX ? PARTITION_TOO_LARGE
-                                                                : PARTITION_BUSY;
+    if (slabs_is_waiting_full(&partition->slabs, slabs_waiting_max(promised_places))) {
+        return slabs_waiting_max(claim.places) > TABLE_WAITING_MAX ? PARTITION_TOO_LARGE
+                                                                   : PARTITION_BUSY;
     }
-    if (!places_can_wait(partition, promised_places)) return refuse(partition, view, &rows);
     if (partition->slabs.promised_places == 0) spare_clear(partition);
-    spare_put_rows(partition, view, &rows, body, promised_places);
+    if (!slabs_can_wait_beside(&partition->slabs, promised_places, 0) ||
+        !spare_put_rows(partition, view, &rows, body, promised_places)) {
+        return refuse(partition, view, &rows);
+    }
     if (!claim_fits(partition, claim) && !rows_fit_in(partition, view, &rows, body, claim)) {
         return refuse(partition, view, &rows);
     }

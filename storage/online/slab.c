@@ -11,11 +11,16 @@ enum {
     VALUE_EXACT_UNITS = 8,
     FREE_LINK_OFFSET = 8,
     WASTE_MAX_PART = 16,
-    RESERVE_EXTENTS = 16,
-    RESERVE_WAITING = 4096, /* entries of each list */
+    AHEAD_PART = 64, /* of the extents taken so many more are reserved, */
+    AHEAD_EXTENTS_MAX = 4,
+    PAGE_BYTES = IO_BLOCK_BYTES,
+    WAITING_PAGE = PAGE_BYTES / 8, /* entries of each list */
+    /* A place in flight may free one, and that empty a span; as many as were freed before. */
+    WAITING_PER_PROMISED = 4,
+    WAITING_SPARE = 8, /* more than the last row in flight asks for */
 };
 
-static_assert(TABLE_WAITING_MAX % 4096 == 0, "reserved in steps");
+static_assert(TABLE_WAITING_MAX % WAITING_PAGE == 0, "reserved by the page");
 static_assert(TABLE_WAITING_OFFSET + 2ll * TABLE_WAITING_MAX * 8 <= TABLE_EXTENT_TABLE_OFFSET, "");
 static_assert(TABLE_EXTENT_TABLE_OFFSET + TABLE_EXTENTS_MAX * 32ll <= TABLE_EXTENTS_OFFSET, "");
 
@@ -79,8 +84,34 @@ static void list_remove(struct slabs *slabs, uint32_t *head, struct extent *span
     span->prev = 0;
 }
 
+static uint32_t slab_number(enum slab_kind kind, uint32_t class) {
+    return ((uint32_t)kind - SLAB_ROWS) * SLAB_CLASSES + class;
+}
+
+static uint32_t slab_page(uint32_t number) {
+    return number * (uint32_t)sizeof(struct slab) / PAGE_BYTES;
+}
+
+/* Of a class whose memory was taken. */
 static struct slab *slab_of(const struct slabs *slabs, enum slab_kind kind, uint32_t class) {
-    return &slabs->classes[(uint32_t)kind * SLAB_CLASSES + class];
+    return &slabs->classes[slab_number(kind, class)];
+}
+
+static bool slab_has_memory(const struct slabs *slabs, uint32_t number) {
+    return slabs->root->class_pages >> slab_page(number) & 1;
+}
+
+static bool slab_reserve(struct slabs *slabs, uint32_t number) {
+    if (slab_has_memory(slabs, number)) return true;
+    uint64_t page = slab_page(number);
+    uint64_t offset = TABLE_SLABS_OFFSET + page * PAGE_BYTES;
+    if (!table_reserve(&slabs->table, offset, PAGE_BYTES)) return false;
+    slabs->root->class_pages |= UINT64_C(1) << page;
+    return true;
+}
+
+bool slabs_reserve_class(struct slabs *slabs, enum slab_kind kind, uint32_t bytes) {
+    return slab_reserve(slabs, slab_number(kind, slab_place_bytes(kind, bytes) / TABLE_UNIT_BYTES));
 }
 
 static bool span_has_room(const struct extent *span) {
@@ -89,27 +120,33 @@ static bool span_has_room(const struct extent *span) {
 
 /* ---- spans ---- */
 
+/* Pages of the extent table: that of the last extent has memory. */
+static bool extent_table_reserve(const struct slabs *slabs, uint64_t begin, uint64_t end) {
+    uint64_t begin_bytes = bytes_align(begin * sizeof(struct extent), PAGE_BYTES);
+    uint64_t end_bytes = bytes_align(end * sizeof(struct extent), PAGE_BYTES);
+    return begin_bytes == end_bytes ||
+           table_reserve(&slabs->table, TABLE_EXTENT_TABLE_OFFSET + begin_bytes,
+                         end_bytes - begin_bytes);
+}
+
 static bool extents_reserve(const struct slabs *slabs, uint64_t end) {
     struct table_slabs *root = slabs->root;
     uint64_t begin = root->extents_reserved;
-    const uint64_t each = sizeof(struct extent);
-    bool has_room = table_reserve(&slabs->table, TABLE_EXTENT_TABLE_OFFSET + begin * each,
-                                  (end - begin) * each) &&
+    bool has_room = extent_table_reserve(slabs, begin, end) &&
                     table_reserve(&slabs->table, TABLE_EXTENTS_OFFSET + begin * TABLE_EXTENT_BYTES,
                                   (end - begin) * TABLE_EXTENT_BYTES);
     if (has_room) __atomic_store_n(&root->extents_reserved, (uint32_t)end, __ATOMIC_RELAXED);
     return has_room;
 }
 
-/* A quarter more than needed while the table is small, then a MiB more: a call each time that much
- * was taken. */
+/* A large table takes a little more than needed, for fewer calls. */
 bool slabs_reserve(const struct slabs *slabs, uint64_t extents) {
     const struct table_slabs *root = slabs->root;
     uint64_t end = root->extents_count + extents;
     if (end > root->extents_max) return false;
     if (end <= root->extents_reserved) return true;
-    uint64_t more = root->extents_count / 4;
-    uint64_t ahead = end + (more < RESERVE_EXTENTS ? more : RESERVE_EXTENTS);
+    uint64_t more = root->extents_count / AHEAD_PART;
+    uint64_t ahead = end + (more < AHEAD_EXTENTS_MAX ? more : AHEAD_EXTENTS_MAX);
     if (more > 0 && ahead <= root->extents_max && extents_reserve(slabs, ahead)) return true;
     return extents_reserve(slabs, end);
 }
@@ -138,6 +175,7 @@ static struct extent *span_take(struct slabs *slabs, uint32_t extents) {
 }
 
 static struct extent *span_create(struct slabs *slabs, enum slab_kind kind, uint32_t class) {
+    if (!slab_reserve(slabs, slab_number(kind, class))) return NULL;
     struct extent *span = span_take(slabs, slab_span_extents(class * TABLE_UNIT_BYTES));
     if (!span) return NULL;
     span->used = 0;
@@ -207,10 +245,10 @@ static uint64_t place_take(struct slabs *slabs, struct extent *span) {
 
 uint64_t slabs_get(struct slabs *slabs, enum slab_kind kind, uint32_t bytes) {
     uint32_t class = slab_place_bytes(kind, bytes) / TABLE_UNIT_BYTES;
+    bool has_room = slabs_free_places(slabs, kind, bytes) > 0;
+    if (!has_room && !span_create(slabs, kind, class)) return 0;
     struct slab *slab = slab_of(slabs, kind, class);
-    struct extent *span =
-        slab->room ? &slabs->extents[slab->room - 1] : span_create(slabs, kind, class);
-    if (!span) return 0;
+    struct extent *span = &slabs->extents[slab->room - 1];
     uint64_t place = place_take(slabs, span);
     slab->free_places -= 1;
     table_add(&slabs->root->free_bytes, -(int64_t)span_bytes(span));
@@ -222,7 +260,7 @@ uint64_t slabs_get(struct slabs *slabs, enum slab_kind kind, uint32_t bytes) {
 static bool span_can_wait(struct slabs *slabs) {
     const struct table_slabs *root = slabs->root;
     return root->waiting_count[root->waiting_now] <= TABLE_WAITING_MAX / 2 &&
-           slabs_can_wait(slabs, 1);
+           slabs_can_wait_beside(slabs, slabs->promised_places, 1);
 }
 
 static void place_free(struct slabs *slabs, uint64_t place) {
@@ -243,7 +281,7 @@ static void place_free(struct slabs *slabs, uint64_t place) {
 /* ---- waiting ---- */
 
 static bool waiting_reserve(struct slabs *slabs, uint64_t count) {
-    uint64_t end = bytes_align(count, RESERVE_WAITING);
+    uint64_t end = bytes_align(count, WAITING_PAGE);
     for (uint32_t list = 0; list < 2; list++) {
         uint64_t first = list * (uint64_t)TABLE_WAITING_MAX + slabs->waiting_reserved;
         uint64_t bytes = (end - slabs->waiting_reserved) * sizeof(uint64_t);
@@ -262,6 +300,14 @@ bool slabs_can_wait(struct slabs *slabs, uint64_t places) {
     uint64_t count = slabs->root->waiting_count[slabs->root->waiting_now] + places;
     if (slabs_is_waiting_full(slabs, places)) return false;
     return count <= slabs->waiting_reserved || waiting_reserve(slabs, count);
+}
+
+uint64_t slabs_waiting_max(uint64_t promised_places) {
+    return WAITING_PER_PROMISED * promised_places + WAITING_SPARE;
+}
+
+bool slabs_can_wait_beside(struct slabs *slabs, uint64_t promised_places, uint64_t places) {
+    return slabs_can_wait(slabs, slabs_waiting_max(promised_places) + places);
 }
 
 bool slabs_is_waiting(const struct slabs *slabs) {
@@ -320,7 +366,8 @@ void slabs_open(struct slabs *slabs, const struct table *table, struct epoch *ep
 }
 
 uint64_t slabs_free_places(const struct slabs *slabs, enum slab_kind kind, uint32_t bytes) {
-    return slab_of(slabs, kind, slab_place_bytes(kind, bytes) / TABLE_UNIT_BYTES)->free_places;
+    uint32_t number = slab_number(kind, slab_place_bytes(kind, bytes) / TABLE_UNIT_BYTES);
+    return slab_has_memory(slabs, number) ? slabs->classes[number].free_places : 0;
 }
 
 uint64_t slabs_pool_extents(const struct slabs *slabs) {
@@ -405,10 +452,11 @@ static enum fst_status span_check(const struct slabs *slabs, struct slabs_walk *
 /* S1: walks the lists of all classes; `rooms_left` is how many spans have room. */
 static enum fst_status lists_check(const struct slabs *slabs, uint64_t rooms_left,
                                    struct fst_error *error) {
-    for (uint32_t i = 0; i < SLAB_KINDS * SLAB_CLASSES; i++) {
+    for (uint32_t i = 0; i < (SLAB_KINDS - 1) * SLAB_CLASSES; i++) {
+        if (!(slabs->root->class_pages >> (i * 16 / 4096) & 1)) continue;
         for (uint32_t link = slabs->classes[i].room; link != 0;) {
             const struct extent *span = &slabs->extents[link - 1];
-            bool is_ours = span->kind * (uint32_t)SLAB_CLASSES + span->class == i;
+            bool is_ours = (span->kind - 1u) * SLAB_CLASSES + span->class == i;
             if (!is_ours || !span_has_room(span) || rooms_left == 0) {
                 return fst_error_set(error, FST_CORRUPT, "extent %u is in the wrong list",
                                      link - 1);

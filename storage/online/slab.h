@@ -50,6 +50,7 @@ struct slab {
 };
 static_assert(sizeof(struct slab) == 16, "stored as it is");
 static_assert(TABLE_SLABS_OFFSET + SLAB_KINDS * SLAB_CLASSES * 16 <= TABLE_REMOVALS_OFFSET, "fits");
+static_assert((SLAB_KINDS - 1) * SLAB_CLASSES * 16 <= 64 * 4096, "class_pages has a bit for each");
 
 struct extent {
     uint16_t kind;  /* readers */
@@ -68,7 +69,7 @@ struct slabs {
     struct table table;
     struct table_slabs *root;
     struct extent *extents;
-    struct slab *classes; /* kind x class */
+    struct slab *classes; /* kind x class, but for SLAB_NONE */
     uint64_t *waiting[2];
     uint64_t waiting_reserved; /* entries of each list that have memory */
     uint64_t promised_places;  /* of any class: their owner may come for them */
@@ -81,6 +82,12 @@ struct slabs {
 /* Reads the roots of a mapped table; what waited there is free now. */
 void slabs_open(struct slabs *slabs, const struct table *table, struct epoch *epoch,
                 struct partition_budget *budget);
+
+/* Takes the memory in which the class of such places is kept: false when there is none. That of
+ * rows up to 4,064 bytes, what is left of evicted and deleted ones among them, is there from the
+ * start.
+ */
+bool slabs_reserve_class(struct slabs *slabs, enum slab_kind kind, uint32_t bytes);
 
 /* The size that a place for `bytes` has. */
 uint32_t slab_place_bytes(enum slab_kind kind, uint32_t bytes);
@@ -96,6 +103,10 @@ void slabs_put(struct slabs *slabs, uint64_t place);
 bool slabs_can_wait(struct slabs *slabs, uint64_t places);
 /* Whether they cannot because so many wait, whatever memory there is. */
 bool slabs_is_waiting_full(const struct slabs *slabs, uint64_t places);
+/* How many may, because of what `promised_places` in flight free, and of the spans that empty. */
+uint64_t slabs_waiting_max(uint64_t promised_places);
+/* Whether `places` more can wait beside these. */
+bool slabs_can_wait_beside(struct slabs *slabs, uint64_t promised_places, uint64_t places);
 bool slabs_is_waiting(const struct slabs *slabs);
 /* Frees up to so many places that no reader can look at any more. */
 void slabs_reclaim(struct slabs *slabs, uint32_t places_max);

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "storage/online/table.h"
+#include "storage/online/slab.h"
 #include "tests/online/online_fixture.h"
 
 enum { LIMIT_BYTES = 4 << 20 };
@@ -230,7 +230,7 @@ static void test_one_record_frees_too_many_places(void **state) {
     (void)state;
     struct online_fixture *fixture = online_fixture_create(UINT64_C(1) << 30);
     const struct view *view = fixture->by_id[VIEW_SMALL];
-    uint32_t rows_max = (TABLE_WAITING_MAX - 4096) / 4;
+    uint32_t rows_max = (uint32_t)(TABLE_WAITING_MAX - slabs_waiting_max(0)) / 4;
     size_t image_bytes = view->revisions[0].layout.image_bytes;
     struct log_rows_header rows = {.view_id = view->id, .rows_count = rows_max + 1};
     uint8_t *body = calloc(1, sizeof rows + (rows_max + 1) * image_bytes);
@@ -433,6 +433,38 @@ static void test_clients_give_way(void **state) {
     online_fixture_destroy(fixture);
 }
 
+static uint64_t fixed_of(const struct online_fixture *fixture) {
+    return stats_of(fixture).memory_bytes[PARTITION_MEMORY_FIXED];
+}
+
+/* Few clients take a page, more of them more, and none is forgotten when their sets double: what
+ * was admitted is known as what was applied is. */
+static void test_clients_double(void **state) {
+    (void)state;
+    enum { CLIENTS = 400, FEW = 8, PAGE = 4096 };
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    assert_int_equal(write_as(fixture, CLIENTS + 1, 7, false), PARTITION_ADMIT);
+    uint64_t before = fixed_of(fixture);
+    for (uint64_t client = 1; client <= CLIENTS; client++) {
+        assert_int_equal(write_as(fixture, client, client + 1, true), PARTITION_ADMIT);
+        assert_int_equal(write_as(fixture, client, client, true), PARTITION_ADMIT);
+        if (client == FEW) assert_int_equal(fixed_of(fixture), before);
+    }
+    assert_int_equal(write_as(fixture, CLIENTS + 1, 7, false), PARTITION_REPEATED);
+    assert_in_range(fixed_of(fixture), before + 5 * PAGE, before + 24 * PAGE);
+    for (int turn = 0; turn < 2; turn++) {
+        for (uint64_t client = 1; client <= CLIENTS; client++) {
+            assert_int_equal(write_as(fixture, client, client, true), PARTITION_REPEATED);
+            assert_int_equal(write_as(fixture, client, client + 1, true), PARTITION_REPEATED);
+        }
+        online_fixture_check(fixture);
+        online_fixture_reopen(fixture);
+        assert_int_equal(fixture->origin, PARTITION_MAPPED);
+    }
+    assert_int_equal(write_as(fixture, CLIENTS + 1, 7, true), PARTITION_ADMIT);
+    online_fixture_destroy(fixture);
+}
+
 /* ---- bodies from a disk ---- */
 
 static const struct body_case {
@@ -497,6 +529,7 @@ int main(void) {
         cmocka_unit_test(test_refused_ones_are_not_repeated),
         cmocka_unit_test(test_release_is_as_if_not_asked),
         cmocka_unit_test(test_clients_give_way),
+        cmocka_unit_test(test_clients_double),
         cmocka_unit_test(test_damaged_bodies),
     };
     return cmocka_run_group_tests_name("online/limits", tests, NULL, NULL);

@@ -353,6 +353,49 @@ static void test_clients_in_turn(void **state) {
     store_destroy(store);
 }
 
+/* Counts the clients up to `known`, and adds others when it meets the first. */
+struct doubler {
+    struct partition *partition;
+    uint64_t known;
+    uint64_t others;
+    uint64_t told; /* a bit each */
+};
+
+static enum fst_status double_clients(void *context, uint64_t client_id, uint64_t sequence,
+                                      uint64_t recent) {
+    struct doubler *doubler = context;
+    assert_int_equal(sequence, 5);
+    assert_int_equal(recent, 1);
+    if (client_id <= doubler->known) doubler->told |= UINT64_C(1) << (client_id - 1);
+    for (; doubler->others > 0; doubler->others--) {
+        uint64_t other = 1000 + doubler->others;
+        assert_int_equal(partition_restore_client(doubler->partition, other, 5, 1), FST_OK);
+    }
+    return FST_OK;
+}
+
+/* Clients that move because their sets double are visited all the same: after the first of them
+ * was, and also when nothing of them changed since. */
+static void test_clients_double_during_visit(void **state) {
+    (void)state;
+    enum { KNOWN = 30, OTHERS = 1000 };
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    struct doubler doubler = {.partition = fixture->partition, .known = KNOWN, .others = OTHERS};
+    for (uint64_t client = 1; client <= KNOWN; client++) {
+        assert_int_equal(partition_restore_client(fixture->partition, client, 5, 1), FST_OK);
+    }
+    const struct partition_visitor visitor = {.context = &doubler, .client = double_clients};
+    epoch_enter(&fixture->epoch, 0);
+    assert_int_equal(partition_visit(fixture->partition, false, &fixture->catalog, &visitor),
+                     FST_OK);
+    epoch_leave(&fixture->epoch, 0);
+    partition_visit_end(fixture->partition, true);
+    assert_int_equal(doubler.others, 0);
+    assert_int_equal(doubler.told, (UINT64_C(1) << KNOWN) - 1);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
 /* A visitor that removes a row of the first span once the removals were visited, and puts it again:
  * into a span that is visited later. */
 struct meddler {
@@ -445,6 +488,7 @@ int main(void) {
         cmocka_unit_test(test_lost_visit_makes_next_whole),
         cmocka_unit_test(test_too_many_removals),
         cmocka_unit_test(test_clients_in_turn),
+        cmocka_unit_test(test_clients_double_during_visit),
         cmocka_unit_test(test_removed_and_put_again_during_visit),
         cmocka_unit_test(test_nobody_looks),
         cmocka_unit_test(test_unknown_views_wait),

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#include "storage/online/table.h"
+#include "storage/online/slab.h"
 #include "tests/shard/committer_world.h"
 
 enum { STEPS = 4000, PLENTY = 256 << 20 };
@@ -348,8 +348,9 @@ static void test_freed_places_that_wait(void **state) {
     struct write_origin origin = {.is_durable = true};
     const struct view *plain = fixture->plain;
     struct partition *partition = fixture->partitions[fixture_partition(1)];
+    uint64_t places_max = (TABLE_WAITING_MAX - slabs_waiting_max(0)) / 4;
     struct log_rows_header rows = {.view_id = plain->id,
-                                   .rows_count = (TABLE_WAITING_MAX - 4096) / 4 / PLACES};
+                                   .rows_count = (uint32_t)places_max / PLACES};
     uint8_t *body =
         calloc(1, sizeof rows + (size_t)rows.rows_count * view_current(plain)->layout.image_bytes);
     assert_non_null(body);
