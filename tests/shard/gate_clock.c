@@ -11,7 +11,13 @@ static int64_t clock_monotonic_us(struct io *io) {
     pthread_mutex_lock(&clock->lock);
     clock->held_count += !is_free;
     pthread_cond_broadcast(&clock->changed);
-    while (clock->is_closed && !is_free) pthread_cond_wait(&clock->changed, &clock->lock);
+    while (clock->is_closed && clock->passes == 0 && !is_free) {
+        pthread_cond_wait(&clock->changed, &clock->lock);
+    }
+    if (clock->passes > 0 && !is_free) {
+        clock->passes -= 1;
+        pthread_cond_broadcast(&clock->changed);
+    }
     clock->held_count -= !is_free;
     clock->readings += 1;
     int64_t now_us = clock->now_us;
@@ -53,6 +59,21 @@ void gate_clock_close_gate(struct gate_clock *clock) {
 
 void gate_clock_open_gate(struct gate_clock *clock) {
     gate_put(clock, false);
+}
+
+void gate_clock_pass_one(struct gate_clock *clock) {
+    pthread_mutex_lock(&clock->lock);
+    clock->passes = 1;
+    pthread_cond_broadcast(&clock->changed);
+    while (clock->passes > 0) pthread_cond_wait(&clock->changed, &clock->lock);
+    pthread_mutex_unlock(&clock->lock);
+}
+
+bool gate_clock_holds(struct gate_clock *clock, uint32_t held_count) {
+    pthread_mutex_lock(&clock->lock);
+    bool holds = clock->held_count >= held_count;
+    pthread_mutex_unlock(&clock->lock);
+    return holds;
 }
 
 void gate_clock_await(struct gate_clock *clock, uint32_t held_count) {

@@ -21,6 +21,7 @@ struct gate_clock {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
     bool is_closed;
+    uint32_t passes; /* so many get through although it is closed */
     uint32_t held_count;
     int64_t now_us;     /* monotonic */
     int64_t reading_us; /* how long a reading takes */
@@ -33,7 +34,11 @@ void gate_clock_put(struct gate_clock *clock, int64_t now_us, int64_t reading_us
 
 void gate_clock_close_gate(struct gate_clock *clock);
 void gate_clock_open_gate(struct gate_clock *clock);
-/* Returns when so many threads are held. */
+/* Lets one that is held through a closed gate; returns when it is. */
+void gate_clock_pass_one(struct gate_clock *clock);
+/* Whether so many threads are held. */
+bool gate_clock_holds(struct gate_clock *clock, uint32_t held_count);
+/* Returns when they are. */
 void gate_clock_await(struct gate_clock *clock, uint32_t held_count);
 
 #endif

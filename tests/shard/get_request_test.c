@@ -39,6 +39,7 @@ static const struct world_get held = {.keys_count = 1, .deadline_us = LONG_US};
 struct store {
     struct shard_world *world;
     const struct change *change; /* of definitions, by a step */
+    uint32_t replaced;           /* times that the first row was */
     struct meta *meta;
     char folder[64];
 };
@@ -51,17 +52,18 @@ static int64_t n_of(int64_t key) {
     return 1000 + key;
 }
 
-static void row_put(struct store *store, struct meta_batch *batch, const struct view *view,
-                    int64_t key) {
+/* A row of the table that LMDB has, too. */
+static void row_put(struct store *store, struct meta_batch *batch, const struct fixture_row *row,
+                    uint64_t lsn) {
     struct shard_fixture *fixture = store->world->fixture;
-    uint32_t p = fixture_partition(key);
-    const struct fixture_row row = {.key = key, .event_us = 5, .created_us = 5, .n = n_of(key)};
-    struct row_set *set = fixture_set(fixture, view, &row, 1);
+    const struct view *view = catalog_find_view(store->world->definitions[0].catalog, "cold");
+    uint32_t p = fixture_partition(row->key);
+    struct row_set *set = fixture_set(fixture, view, row, 1);
     const struct meta_row kept = {
         .partition = (uint16_t)p,
         .view_id = view->id,
-        .lsn = (uint64_t)key + 1,
-        .key = key_of(&key),
+        .lsn = lsn,
+        .key = key_of(&row->key),
         .image = {.data = set->images, .bytes = view_current(view)->layout.image_bytes},
         .heap = {.data = set->heap, .bytes = set->heap_bytes}};
     assert_int_equal(meta_put_row(batch, &kept), FST_OK);
@@ -71,29 +73,32 @@ static void row_put(struct store *store, struct meta_batch *batch, const struct 
     arena_reset(&fixture->arena);
 }
 
-/* All rows of the view lie in LMDB only. */
+/* Whatever LMDB has leaves memory. Returns how many rows are not there now. */
+static uint64_t partitions_evict(struct store *store, uint64_t kept_lsn) {
+    uint64_t evicted = 0;
+    for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
+        struct partition *partition = store->world->fixture->partitions[p];
+        struct partition_stats stats;
+        partition_restore_kept(partition, kept_lsn);
+        for (int lap = 0; lap < 3; lap++) {
+            (void)partition_evict(partition, store->world->definitions[0].catalog, UINT32_MAX);
+        }
+        partition_stats(partition, &stats);
+        evicted += stats.evicted_count;
+    }
+    return evicted;
+}
+
 static void rows_evict(struct store *store) {
-    struct shard_fixture *fixture = store->world->fixture;
-    const struct catalog *catalog = store->world->definitions[0].catalog;
-    const struct view *view = catalog_find_view(catalog, "cold");
     struct meta_batch *batch;
     struct fst_error error;
     assert_int_equal(meta_begin(store->meta, &batch, &error), FST_OK);
-    for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
-        partition_restore_kept(fixture->partitions[p], ROWS);
+    for (int64_t key = 0; key < ROWS; key++) {
+        const struct fixture_row row = {.key = key, .event_us = 5, .created_us = 5, .n = n_of(key)};
+        row_put(store, batch, &row, (uint64_t)key + 1);
     }
-    for (int64_t key = 0; key < ROWS; key++) row_put(store, batch, view, key);
     assert_int_equal(meta_commit(batch, &error), FST_OK);
-    uint64_t evicted = 0;
-    for (uint32_t p = 0; p < FIXTURE_PARTITIONS; p++) {
-        struct partition_stats stats;
-        for (int lap = 0; lap < 3; lap++) {
-            (void)partition_evict(fixture->partitions[p], catalog, UINT32_MAX);
-        }
-        partition_stats(fixture->partitions[p], &stats);
-        evicted += stats.evicted_count;
-    }
-    assert_int_equal(evicted, ROWS);
+    assert_int_equal(partitions_evict(store, ROWS), ROWS);
 }
 
 static struct store *store_create(const char *feature) {
@@ -191,6 +196,13 @@ static void test_order(void **state) {
         }
         store_destroy(store);
     }
+}
+
+/* The value of the only row that was asked for first is that of a row with this number. */
+static void answer_check(const struct store *store, int64_t number) {
+    const uint8_t *group = shard_world_reply(store->world, HELD_GET) + FRAME_HEADER_BYTES + 8;
+    assert_int_equal(group[0], FST_OK);
+    assert_int_equal(load_i64(group + 40), n_of(number));
 }
 
 /* ---- deadlines ---- */
@@ -330,6 +342,47 @@ static void test_budget_of_calls(void **state) {
     store_destroy(store);
 }
 
+/* ---- rows that change ---- */
+
+/* The row that a thread is about to fetch gets a newer version, which is evicted, too. Then the
+ * thread is let through; the next time the request comes to it, it is held again. */
+static bool row_replace(struct shard_world *world) {
+    struct store *store = world->context;
+    struct meta_batch *batch;
+    struct fst_error error;
+    if (!gate_clock_holds(&world->clock, 1)) return false;
+    store->replaced += 1;
+    const struct fixture_row row = {.key = held.key,
+                                    .event_us = 5 + store->replaced,
+                                    .created_us = 5,
+                                    .n = n_of(store->replaced)};
+    assert_int_equal(meta_begin(store->meta, &batch, &error), FST_OK);
+    row_put(store, batch, &row, ROWS + store->replaced);
+    assert_int_equal(meta_commit(batch, &error), FST_OK);
+    assert_int_equal(partitions_evict(store, ROWS + store->replaced), ROWS);
+    gate_clock_pass_one(&world->clock);
+    return true;
+}
+
+/* A row that changes while it is fetched is fetched again, so that the newest is the answer; but
+ * not without end. */
+static void test_row_changes(void **state) {
+    (void)state;
+    static_assert(WARM_ROUNDS_MAX == 4, "so many steps");
+    struct store *store = store_create("cold:n");
+    RUN(store, thread_hold, row_replace, row_replace, row_replace, thread_let_go, replies_await);
+    assert_int_equal(shard_world_status(store->world, HELD_GET), FST_OK);
+    answer_check(store, 3);
+    assert_int_equal(rows_looked_up(store), 4);
+    store_destroy(store);
+    store = store_create("cold:n");
+    RUN(store, thread_hold, row_replace, row_replace, row_replace, row_replace, replies_await);
+    assert_int_equal(shard_world_status(store->world, HELD_GET), FST_OVERLOADED);
+    assert_int_equal(rows_looked_up(store), 4);
+    assert_int_equal(counted(store, 0, METRIC_WARM_GETS), 1);
+    store_destroy(store);
+}
+
 /* ---- definitions and roles ---- */
 
 static void key_create(struct registry *registry) {
@@ -395,8 +448,7 @@ static void change_check(const struct store *store, const struct change *change,
     if (change->status != FST_OK) return;
     const uint8_t *group = shard_world_reply(store->world, HELD_GET) + FRAME_HEADER_BYTES + 8;
     assert_int_equal(group[0], change->row_status);
-    if (change->row_status != FST_OK || has_heap) return;
-    assert_int_equal(load_i64(group + 40), n_of(held.key));
+    if (change->row_status == FST_OK && !has_heap) answer_check(store, held.key);
 }
 
 static void test_definitions_change(void **state) {
@@ -423,6 +475,7 @@ int main(void) {
         cmocka_unit_test(test_end),
         cmocka_unit_test(test_calls_of_a_shard),
         cmocka_unit_test(test_budget_of_calls),
+        cmocka_unit_test(test_row_changes),
         cmocka_unit_test(test_definitions_change),
     };
     return cmocka_run_group_tests_name("shard/get_request", tests, NULL, NULL);

@@ -66,12 +66,13 @@ static void ring_wake(struct io_ring *ring) {
     pthread_mutex_unlock(&world->clock.lock);
 }
 
-static void wake_await(struct shard_world *world) {
+static void change_await(struct shard_world *world) {
     pthread_mutex_lock(&world->clock.lock);
-    while (world->wakes == world->wakes_seen) {
+    while (world->wakes == world->wakes_seen && world->clock.held_count == world->held_seen) {
         pthread_cond_wait(&world->clock.changed, &world->clock.lock);
     }
     world->wakes_seen = world->wakes;
+    world->held_seen = world->clock.held_count;
     pthread_mutex_unlock(&world->clock.lock);
 }
 
@@ -102,7 +103,7 @@ static void step_take(struct shard_world *world, bool may_block) {
     else if (world->steps[world->step](world))
         world->step += 1;
     else if (may_block)
-        wake_await(world);
+        change_await(world);
 }
 
 /* Everything sent is taken; then: the connection, HELLO, PREPARE, the steps, the end. */

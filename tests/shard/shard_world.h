@@ -4,7 +4,8 @@
  *
  * shard_run is called by the test; each wait of the shard takes what was sent, and calls the next
  * step. A step puts requests, moves the clock, changes definitions; one that answers false is
- * called again after somebody woke the shard. After the last step the engine stops.
+ * called again after somebody woke the shard, or is held at the clock. After the last step the
+ * engine stops.
  *
  * Threads: the test's, which is the shard's; others may wake it.
  * Memory:  the world owns everything; catalog and access table are set at create, and may be
@@ -42,6 +43,7 @@ struct shard_world {
     uint32_t waits;
     uint32_t wakes; /* under the lock of the clock */
     uint32_t wakes_seen;
+    uint32_t held_seen; /* by the gate of the clock */
     int socket;
     int peer;
     uint64_t accept_token;
