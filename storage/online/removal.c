@@ -4,6 +4,7 @@
 #include "storage/online/partition_parts.h"
 
 enum { ENTRY_HEADER_BYTES = 8, ENTRY_BYTES_MAX = ENTRY_HEADER_BYTES + KEY_BYTES_MAX };
+static_assert((int)ENTRY_BYTES_MAX < (int)IO_BLOCK_BYTES, "it fits below an empty ring");
 
 static uint8_t *ring_at(const struct table *table, uint64_t position) {
     return table->base + TABLE_REMOVALS_OFFSET + position % TABLE_REMOVALS_BYTES;
@@ -29,10 +30,12 @@ void removal_put(const struct table *table, uint32_t view_id, struct bytes key) 
     uint64_t tail = header->removals_tail;
     uint64_t head = __atomic_load_n(&header->removals_head, __ATOMIC_ACQUIRE);
     size_t bytes = ENTRY_HEADER_BYTES + bytes_align(key.bytes, 8);
-    size_t skipped = bytes_to_end(tail) < bytes ? bytes_to_end(tail) : 0;
+    bool is_anew = tail == head && tail % TABLE_REMOVALS_BYTES >= IO_BLOCK_BYTES;
+    size_t skipped = is_anew || bytes_to_end(tail) < bytes ? bytes_to_end(tail) : 0;
     FST_ASSERT(bytes <= ENTRY_BYTES_MAX);
-    bool has_room = tail + skipped + bytes - head <= TABLE_REMOVALS_BYTES;
-    if (!has_room || !pages_reserve(table, tail, skipped + bytes)) {
+    bool has_room = tail + skipped + bytes - head <= TABLE_REMOVALS_BYTES &&
+                    (skipped == 0 || pages_reserve(table, tail, ENTRY_HEADER_BYTES));
+    if (!has_room || !pages_reserve(table, tail + skipped, bytes)) {
         __atomic_store_n(&header->has_lost_removals, 1, __ATOMIC_RELEASE);
         return;
     }

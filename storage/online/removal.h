@@ -6,7 +6,9 @@
  *
  *     entry:  [ view id u32 | key bytes u32 | key, padded to 8 ]
  *
- * View id 0 says: go on at the start of the ring.
+ * View id 0 says: go on at the start of the ring. That is where an entry goes, too, when there is
+ * no other and the first page is full: so the ring takes as many pages as are removed between two
+ * visits, and not all of them in time.
  *
  * Invariant: head <= tail <= head + TABLE_REMOVALS_BYTES, all multiples of 8.
  * Threads: removal_put by the owner, removals_visit by the visitor, beside each other.

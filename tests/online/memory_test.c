@@ -135,6 +135,30 @@ static void test_share_of_payload(void **state) {
     online_fixture_destroy(fixture);
 }
 
+/* Rows that come and go, a few between two checkpoints, however long: their keys take the pages of
+ * those few. */
+static void test_keys_of_removed_rows(void **state) {
+    (void)state;
+    enum { TURNS = 300, ROWS = 300, PAGE = 4096 };
+    struct online_fixture *fixture = online_fixture_create(LIMIT_BYTES);
+    struct partition_stats first, last;
+    uint64_t lsn = 1;
+    for (int turn = 0; turn < TURNS; turn++) {
+        (void)rows_grow(fixture, 0, ROWS, &lsn);
+        for (int64_t key = 0; key < ROWS; key++) {
+            assert_int_equal(row_remove(fixture, VIEW_WIDE, key), FST_OK);
+        }
+        for (int i = 0; i < 4; i++) partition_reclaim(fixture->partition);
+        assert_false(partition_needs_whole_visit(fixture->partition));
+        online_fixture_keep(fixture);
+        partition_stats(fixture->partition, turn == 0 ? &first : &last);
+    }
+    assert_in_range(last.memory_bytes[PARTITION_MEMORY_FIXED], 0,
+                    first.memory_bytes[PARTITION_MEMORY_FIXED] + 2 * PAGE);
+    online_fixture_check(fixture);
+    online_fixture_destroy(fixture);
+}
+
 /* An empty table: a page each of what it has, and an extent for the index. */
 static void test_an_empty_table(void **state) {
     (void)state;
@@ -150,6 +174,7 @@ static void test_an_empty_table(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_share_of_payload),
+        cmocka_unit_test(test_keys_of_removed_rows),
         cmocka_unit_test(test_an_empty_table),
     };
     return cmocka_run_group_tests_name("online/memory", tests, NULL, NULL);
