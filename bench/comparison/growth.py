@@ -6,7 +6,7 @@ from comparison.report import line_make, load_fields
 from comparison.servers import say
 
 FACTOR, FACTOR_QUICK = 20, 5
-ROWS_PER_S, ROWS_PER_WRITE = 30000, 64
+ROWS_PER_S, ROWS_PER_WRITE = 40000, 64
 READS = ["online", "--entities-per-request", "100"]
 QUIET_SECONDS, QUIET_SECONDS_QUICK = 20.0, 1.5
 GROWN_SHARE_MIN = 0.95

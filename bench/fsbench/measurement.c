@@ -262,7 +262,7 @@ const char *measurement_refusal(const struct measurement *measurement, char *tex
     if (!facts->is_open_loop || measurement->verdict == VERDICT_TRUSTED) return NULL;
     if (measurement->verdict == VERDICT_LATE)
         snprintf(text_out, text_bytes,
-                 "refused: at p99 requests left %.1f us late by fsbench's own fault, more than "
+                 "refused: at p99 requests left %.1f us late though there was room for them, more than "
                  "--lateness-max %.0f us, and its processor was taken from it for %.1f %% of the "
                  "time; lower --rate, or give fsbench a processor of its own (--cpu)",
                  us_of(facts->lateness_ns_p99), us_of(facts->lateness_ns_max),
