@@ -261,12 +261,13 @@ const char *measurement_refusal(const struct measurement *measurement, char *tex
     const struct verdict_facts *facts = &measurement->facts;
     if (!facts->is_open_loop || measurement->verdict == VERDICT_TRUSTED) return NULL;
     if (measurement->verdict == VERDICT_LATE)
-        snprintf(text_out, text_bytes,
-                 "refused: at p99 requests left %.1f us late though there was room for them, more than "
-                 "--lateness-max %.0f us, and its processor was taken from it for %.1f %% of the "
-                 "time; lower --rate, or give fsbench a processor of its own (--cpu)",
-                 us_of(facts->lateness_ns_p99), us_of(facts->lateness_ns_max),
-                 100 * stalled_share(&measurement->total));
+        snprintf(
+            text_out, text_bytes,
+            "refused: at p99 requests left %.1f us late though there was room for them, more than "
+            "--lateness-max %.0f us, and its processor was taken from it for %.1f %% of the "
+            "time; lower --rate, or give fsbench a processor of its own (--cpu)",
+            us_of(facts->lateness_ns_p99), us_of(facts->lateness_ns_max),
+            100 * stalled_share(&measurement->total));
     else
         snprintf(text_out, text_bytes,
                  "refused: fsbench was busy for %.0f %% of the time and the server's busiest "

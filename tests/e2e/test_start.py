@@ -48,6 +48,16 @@ def test_io_uring_is_forbidden(make_server):
         server.start(wrapper=without_io_uring())
 
 
+def test_the_keeper_leaves_the_processor_to_shards(make_server):
+    """Of the threads exactly one, the keeper's, has the lesser claim to a processor."""
+    server = make_server().start()
+    tasks = f"/proc/{server.process.pid}/task"
+    nices = [os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir(tasks)]
+    own = os.getpriority(os.PRIO_PROCESS, server.process.pid)
+    lesser = [nice for nice in nices if nice != own]
+    assert lesser == [min(19, own + 10)], nices
+
+
 def test_folders_that_cannot_be(make_server, tmp_path):
     server = make_server()
     (tmp_path / "file").write_text("")
