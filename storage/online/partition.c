@@ -227,6 +227,7 @@ void partition_put_boot_id(struct partition *partition, const uint8_t boot_id[16
 enum fst_status partition_clear(struct partition *partition) {
     budget_give_back(partition);
     partition->flying_bytes = 0;
+    partition->flying_rows = 0;
     partition->slabs.promised_places = 0;
     partition->sweep_extent = 0;
     partition->sweep_place = 0;

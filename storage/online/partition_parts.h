@@ -49,6 +49,7 @@ struct partition {
     uint32_t row_bytes;                 /* of the row put last, as it is stored */
     bool is_refusing;                   /* the last admission was refused */
     _Alignas(64) uint64_t flying_bytes; /* charged for what was admitted and is not applied yet */
+    uint64_t flying_rows;               /* of the same */
     uint64_t spare_extents;             /* spans of their own that sizes in flight may open */
     uint8_t opened[SLAB_KINDS * SLAB_CLASSES / 8 + 1]; /* a bit per size that is among them */
 };

@@ -8,6 +8,7 @@ enum {
     APPLY_WINDOW = 16,     /* rows whose lines are fetched ahead */
     RECLAIM_PLACES = 4096, /* a call */
     SPLIT_ROWS = 16,       /* new rows for one segment that splits: 67 at the fastest, uniform */
+    REFILL_ROWS = 128,     /* new rows until a segment that has split splits again: 190 */
     SPLITS_MIN = 4,        /* however few rows are in flight */
     WASTE_MAX_PART = 15,   /* spans take at most this part more than their places */
     LINE_BYTES = 64,
@@ -19,6 +20,7 @@ enum {
 struct claim {
     uint64_t bytes;
     uint64_t places;
+    uint64_t rows;
 };
 
 static struct log_rows_header rows_header(const uint8_t *body) {
@@ -42,6 +44,7 @@ static struct claim claim_of(const struct view *view, const struct log_rows_head
         .bytes = rows->rows_count * (row_bytes + values * TABLE_UNIT_BYTES) + rows->heap_bytes +
                  rows->heap_bytes / 8,
         .places = rows->rows_count * (values_max(view, layout) + UINT64_C(1)),
+        .rows = rows->rows_count,
     };
 }
 
@@ -143,7 +146,9 @@ static void claim_give_back(struct partition *partition, struct claim claim) {
     if (claim.bytes > partition->flying_bytes) claim.bytes = partition->flying_bytes;
     if (claim.places > partition->slabs.promised_places)
         claim.places = partition->slabs.promised_places;
+    if (claim.rows > partition->flying_rows) claim.rows = partition->flying_rows;
     partition->flying_bytes -= claim.bytes;
+    partition->flying_rows -= claim.rows;
     partition->slabs.promised_places -= claim.places;
     atomic_fetch_sub(&partition->options.budget->used_bytes, claim.bytes);
 }
@@ -178,18 +183,11 @@ static bool spare_put_value(struct partition *partition, const uint8_t *cell,
     return spare_put(partition, SLAB_VALUES, reference.bytes, promised_places);
 }
 
-/* Segments of all sizes fill at about the same time: they split in waves. */
-static bool spare_put_index(struct partition *partition, uint64_t promised_places) {
-    uint64_t segments = promised_places / SPLIT_ROWS + SPLITS_MIN;
-    return spare_put(partition, SLAB_INDEX, SLAB_SEGMENT_BYTES, segments);
-}
-
 static bool spare_put_rows(struct partition *partition, const struct view *view,
                            const struct log_rows_header *rows, const uint8_t *body,
                            uint64_t promised_places) {
     const struct row_layout *layout = view_layout(view, rows->revision);
-    bool has_room = spare_put(partition, SLAB_ROWS, row_stored_bytes(layout), promised_places) &&
-                    spare_put_index(partition, promised_places);
+    bool has_room = spare_put(partition, SLAB_ROWS, row_stored_bytes(layout), promised_places);
     const uint8_t *image = body + sizeof *rows;
     uint32_t columns = layout->body.references_count > 0 ? layout->body.columns_count : 0;
     for (uint32_t i = 0; has_room && i < rows->rows_count; i++, image += layout->image_bytes) {
@@ -206,24 +204,34 @@ static bool spare_put_rows(struct partition *partition, const struct view *view,
     return has_room;
 }
 
+/* Extents of the index segments that so many rows may need beyond those that are free. Segments
+ * fill alike, so that they split in waves: many more than the rows take of them on average, but
+ * each of those there are once, until it is full again. */
+static uint64_t split_extents(const struct partition *partition, uint64_t rows) {
+    uint64_t wave = rows / SPLIT_ROWS;
+    uint64_t all = partition->index.root->segments_count + rows / REFILL_ROWS;
+    uint64_t segments = (wave < all ? wave : all) + SPLITS_MIN;
+    uint64_t free = slabs_free_places(&partition->slabs, SLAB_INDEX, SLAB_SEGMENT_BYTES);
+    uint64_t missing = segments > free ? segments - free : 0;
+    uint64_t span_places = slab_span_places(SLAB_SEGMENT_BYTES);
+    return (missing + span_places - 1) / span_places * slab_span_extents(SLAB_SEGMENT_BYTES);
+}
+
 /* N places of a size, of which a span has p and f are free, open none if n <= f, and otherwise at
  * most 1 + n / p spans: the one is counted as spare, and the extents of all others together are at
  * most the bytes of all places, and what their ends waste. */
-static bool bytes_reserve(struct partition *partition, uint64_t bytes, uint64_t more_extents) {
-    uint64_t taken_bytes = partition->flying_bytes + bytes;
+static bool claim_reserve(struct partition *partition, struct claim claim, uint64_t more_extents) {
+    uint64_t taken_bytes = partition->flying_bytes + claim.bytes;
     taken_bytes += taken_bytes / WASTE_MAX_PART + 1;
     uint64_t extents = taken_bytes / TABLE_EXTENT_BYTES + partition->spare_extents + more_extents;
+    extents += split_extents(partition, partition->flying_rows + claim.rows);
     return slabs_reserve(&partition->slabs, extents) && index_reserve(&partition->index);
-}
-
-static bool claim_reserve(struct partition *partition, struct claim claim) {
-    return bytes_reserve(partition, claim.bytes, 0);
 }
 
 static bool claim_fits(struct partition *partition, struct claim claim) {
     struct partition_budget *budget = partition->options.budget;
     if (atomic_load(&budget->used_bytes) + claim.bytes > budget->limit_bytes) return false;
-    return claim_reserve(partition, claim);
+    return claim_reserve(partition, claim, 0);
 }
 
 /* Near the limit: free places will do, or, for what is deleted, places beyond it. */
@@ -231,7 +239,7 @@ static bool rows_fit_in(struct partition *partition, const struct view *view,
                         const struct log_rows_header *rows, const uint8_t *body,
                         struct claim claim) {
     bool is_delete = rows->revision == VIEW_REVISION_DELETED;
-    if (is_delete && !claim_reserve(partition, claim)) return false;
+    if (is_delete && !claim_reserve(partition, claim, 0)) return false;
     return rows_fit(partition, view, rows, body);
 }
 
@@ -242,7 +250,7 @@ bool partition_can_free(struct partition *partition, const struct row_layout *la
 
 bool partition_can_evict(struct partition *partition, const struct row_layout *layout) {
     if (!partition_can_free(partition, layout)) return false;
-    return partition->slabs.promised_places == 0 || bytes_reserve(partition, 0, 1);
+    return partition->slabs.promised_places == 0 || claim_reserve(partition, (struct claim){0}, 1);
 }
 
 bool partition_has_room(struct partition *partition, const struct partition_put *put) {
@@ -263,7 +271,7 @@ bool partition_has_room(struct partition *partition, const struct partition_put 
     }
     uint64_t bytes = extents * TABLE_EXTENT_BYTES;
     return atomic_load(&budget->used_bytes) + bytes <= budget->limit_bytes &&
-           bytes_reserve(partition, 0, extents);
+           claim_reserve(partition, (struct claim){0}, extents);
 }
 
 static enum partition_admission refuse(struct partition *partition, const struct view *view,
@@ -298,6 +306,7 @@ enum partition_admission partition_admit(struct partition *partition, const stru
     partition->is_refusing = false;
     atomic_fetch_add(&partition->options.budget->used_bytes, claim.bytes);
     partition->flying_bytes += claim.bytes;
+    partition->flying_rows += claim.rows;
     partition->slabs.promised_places = promised_places;
     if (!has_sequence) return PARTITION_ADMIT;
     table_begin(&partition->table);

@@ -265,6 +265,43 @@ static void test_evicting_beside_admitted_rows(void **state) {
     }
 }
 
+/* Many small rows in flight while the segments of the index, which fill alike, split one after the
+ * other: what was admitted finds room for all of them, though there is no more memory by then. */
+static void test_splits_in_a_wave(void **state) {
+    (void)state;
+    enum { FLIGHTS = 30, RECORDS = 40, ROWS = 500 };
+    struct strict_io *strict = strict_create(FILE_BYTES_MAX, false);
+    struct online_fixture *fixture = fixture_on(strict);
+    const struct view *view = fixture->by_id[VIEW_SMALL];
+    struct row_spec *specs = calloc(ROWS, sizeof *specs);
+    int64_t key = 0;
+    uint64_t lsn = 1;
+    online_fixture_reopen(fixture);
+    for (int flight = 0; flight < FLIGHTS; flight++) {
+        struct record records[RECORDS];
+        strict->pages_max = PAGES;
+        for (int i = 0; i < RECORDS; i++, lsn += ROWS) {
+            for (int r = 0; r < ROWS; r++) {
+                specs[r] = (struct row_spec){.view_id = VIEW_SMALL, .key = key++};
+            }
+            records[i] = record_make(fixture, specs, ROWS, lsn);
+            assert_int_equal(partition_admit(fixture->partition, view, records[i].body),
+                             PARTITION_ADMIT);
+        }
+        strict->pages_max = strict->pages_count;
+        for (int i = 0; i < RECORDS; i++) {
+            assert_int_equal(partition_apply(fixture->partition, view, &records[i].header,
+                                             records[i].body, true, NULL),
+                             FST_OK);
+            record_free(&records[i]);
+        }
+    }
+    online_fixture_check(fixture);
+    free(specs);
+    online_fixture_destroy(fixture);
+    strict_destroy(strict);
+}
+
 /* Memory that goes away under a partition: rows that are there can be changed in place. */
 static void test_rows_in_place(void **state) {
     (void)state;
@@ -648,6 +685,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_room),
         cmocka_unit_test(test_evicting_beside_admitted_rows),
+        cmocka_unit_test(test_splits_in_a_wave),
         cmocka_unit_test(test_rows_in_place),
         cmocka_unit_test(test_values_in_place),
         cmocka_unit_test(test_clients_without_memory),
